@@ -1,0 +1,57 @@
+/* What generated code and the runtime that is linked into every compiled library know of each other.
+ * Generated code is LLVM IR made by the compiler: a change here is a change of passes/group/LowerGraph and lib/Target. */
+#ifndef SSM_MLIR_RUNTIME_RUNTIME_H
+#define SSM_MLIR_RUNTIME_RUNTIME_H
+#include "ssm-mlir-c/model.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Made by the compiler. Constants are one region each: small ones embedded in the library, large ones in the side file. */
+typedef struct ssm_model_desc {
+  int32_t abi;                   /* 1 */
+  int32_t num_inputs, num_outputs, num_profile;
+  const ssm_io_desc *inputs, *outputs;
+  const char *metadata;          /* JSON */
+  int64_t side_bytes;            /* size of the constant region in the side file, 0: there is no side file */
+  const char *side_hash;         /* hex digest in the side file's metadata; a different one is refused */
+} ssm_model_desc;
+extern const ssm_model_desc ssm_generated_model;
+
+/* State of one call. Generated code reads the first fields by offset; the rest is the runtime's own. */
+typedef struct ssmrt {
+  const char *side;              /* mapped constants of the side file */
+  /* private: */
+  struct ssm_model *model;
+} ssmrt;
+
+extern int32_t ssm_generated_main(ssmrt *rt, const ssm_value *inputs, ssm_value *outputs);
+
+/* The arena of this call, 64-byte aligned, at least `bytes` long; asked for once, at the start. */
+void *ssmrt_arena(ssmrt *rt, int64_t bytes);
+/* A buffer whose life the generated code ends itself; NULL is never given (a failure ends the call by longjmp). */
+void *ssmrt_alloc(ssmrt *rt, int64_t bytes);
+void ssmrt_free(ssmrt *rt, void *buffer);
+/* The place where output `index` is to be written: the caller's buffer when it gave one, else fresh memory. */
+void *ssmrt_output(ssmrt *rt, ssm_value *output, int32_t dtype, int32_t rank, const int64_t *dims);
+/* Ends the call with an error (longjmp to ssm_run): code 1 the caller's mistake, 2 ours. */
+void ssmrt_fail(ssmrt *rt, int32_t code, const char *message);
+/* An index or a size that the graph computed is impossible: message names the node, a and b are shown. */
+void ssmrt_fail_sizes(ssmrt *rt, const char *message, int64_t a, int64_t b);
+void ssmrt_parallel_for(ssmrt *rt, int64_t count, void (*body)(void *args, int64_t begin, int64_t end), void *args);
+void ssmrt_profile_begin(ssmrt *rt, int32_t id);
+void ssmrt_profile_end(ssmrt *rt, int32_t id);
+
+/* Sequences: reference-free, a sequence owns copies of its elements. `data` elements are copied in. */
+ssm_value *ssmrt_sequence_new(ssmrt *rt);
+ssm_value *ssmrt_sequence_copy(ssmrt *rt, const ssm_value *sequence);
+void ssmrt_sequence_insert(ssmrt *rt, ssm_value *sequence, int64_t position, int32_t dtype, int32_t rank, const int64_t *dims, const void *data);
+void ssmrt_sequence_erase(ssmrt *rt, ssm_value *sequence, int64_t position);
+const ssm_value *ssmrt_sequence_at(ssmrt *rt, const ssm_value *sequence, int64_t position);
+void ssmrt_sequence_free(ssmrt *rt, ssm_value *sequence);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
