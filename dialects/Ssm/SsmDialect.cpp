@@ -1,0 +1,59 @@
+//===- SsmDialect.cpp - the ssm dialect ------------------------------------===//
+// Registration of the dialect and the verifiers of its structure ops.
+
+#include "dialects/Ssm/SsmDialect.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Builders.h"
+
+using namespace mlir;
+using namespace ssm;
+
+#include "dialects/Ssm/SsmDialect.cpp.inc"
+#define GET_OP_CLASSES
+#include "dialects/Ssm/SsmOps.cpp.inc"
+
+void SsmDialect::initialize() {
+  addOperations<
+#define GET_OP_LIST
+#include "dialects/Ssm/SsmOps.cpp.inc"
+      >();
+}
+
+LogicalResult BindDimOp::verify() {
+  auto type = dyn_cast<RankedTensorType>(getValue().getType());
+  if (!type) // C1
+    return emitOpError("value must have a known rank");
+  if (getAxis() >= (uint64_t)type.getRank()) // C1
+    return emitOpError("axis ") << getAxis() << " is out of range for a value of rank " << type.getRank();
+  if ((int64_t)getSymbol() < 0) // C2
+    return emitOpError("symbol must not be negative");
+  return success();
+}
+
+LogicalResult BindElementOp::verify() {
+  if (!getElementTypeOrSelf(getValue().getType()).isIntOrIndex()) // C1
+    return emitOpError("value must be a tensor of integers");
+  if ((int64_t)getIndex() < 0 || (int64_t)getSymbol() < 0) // C2
+    return emitOpError("index and symbol must not be negative");
+  return success();
+}
+
+LogicalResult BindExprOp::verify() {
+  if (getKind() != "min" && getKind() != "max" && getKind() != "broadcast") // C1
+    return emitOpError("kind must be min, max or broadcast, not '") << getKind() << "'";
+  AffineMap map = getMap();
+  if (map.getNumDims() != 0 || map.getNumResults() == 0 || (getKind() == "broadcast" && map.getNumResults() != 2)) // C2
+    return emitOpError("map must have no dims and at least one result, two for broadcast");
+  return success();
+}
+
+LogicalResult DispatchOp::verifySymbolUses(SymbolTableCollection &table) {
+  auto callee = table.lookupNearestSymbolFrom<func::FuncOp>(*this, getCalleeAttr());
+  if (!callee || !callee->hasAttr(kDispatchAttr)) // C1
+    return emitOpError("'") << getCallee() << "' is not a dispatch function";
+  if (auto count = callee->getAttrOfType<IntegerAttr>(kSymbolsAttr))
+    if (count.getInt() != getSymbols().getNumResults()) // C2
+      return emitOpError("gives ") << getSymbols().getNumResults() << " symbols, '" << getCallee() << "' takes "
+                                   << count.getInt();
+  return success();
+}

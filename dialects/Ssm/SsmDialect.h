@@ -1,0 +1,26 @@
+//===- SsmDialect.h - the ssm dialect ---------------------------*- C++ -*-===//
+// Sequence mixers and the structure of a compiled model; see SsmDialect.td.
+#ifndef SSM_DIALECTS_SSM_SSMDIALECT_H
+#define SSM_DIALECTS_SSM_SSMDIALECT_H
+
+#include "mlir/Bytecode/BytecodeOpInterface.h"
+#include "mlir/IR/Dialect.h"
+#include "mlir/IR/OpDefinition.h"
+#include "mlir/IR/OpImplementation.h"
+#include "mlir/IR/SymbolTable.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+
+#include "dialects/Ssm/SsmDialect.h.inc"
+#define GET_OP_CLASSES
+#include "dialects/Ssm/SsmOps.h.inc"
+
+namespace ssm {
+/// Function attributes of a dispatch (docs/internals.md, section 3).
+inline constexpr llvm::StringLiteral kDispatchAttr = "ssm.dispatch";
+inline constexpr llvm::StringLiteral kSymbolsAttr = "ssm.symbols";
+inline constexpr llvm::StringLiteral kDimsAttr = "ssm.dims";
+inline constexpr llvm::StringLiteral kInputsAttr = "ssm.inputs";
+inline constexpr llvm::StringLiteral kOutputsAttr = "ssm.outputs";
+} // namespace ssm
+
+#endif

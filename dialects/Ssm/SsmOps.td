@@ -1,0 +1,2 @@
+//===- SsmOps.td - all operations of the ssm dialect ---------------------===//
+include "dialects/Ssm/StructureOps.td"

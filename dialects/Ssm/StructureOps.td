@@ -1,0 +1,75 @@
+//===- StructureOps.td - symbols of sizes and calls of dispatches --------===//
+#ifndef SSM_STRUCTURE_OPS_TD
+#define SSM_STRUCTURE_OPS_TD
+
+include "dialects/Ssm/SsmDialect.td"
+include "mlir/IR/BuiltinAttributes.td"
+include "mlir/IR/SymbolInterfaces.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+
+def Ssm_BindDimOp : Ssm_Op<"bind_dim"> {
+  let summary = "gives a symbol the size of one dimension of a value";
+  let description = [{
+    | # | constraint |
+    |---|---|
+    | C1 | value is a ranked tensor and axis is one of its dimensions |
+    | C2 | symbol is not negative |
+
+    Example: ssm.bind_dim %x[1] -> 2 : tensor<4x?xf32>
+  }];
+  let arguments = (ins AnyTensor:$value, I64Attr:$axis, I64Attr:$symbol);
+  let assemblyFormat = "$value `[` $axis `]` `->` $symbol attr-dict `:` type($value)";
+  let hasVerifier = 1;
+}
+
+def Ssm_BindElementOp : Ssm_Op<"bind_element"> {
+  let summary = "gives a symbol the value of one element of an integer tensor, read on the host";
+  let description = [{
+    | # | constraint |
+    |---|---|
+    | C1 | value is a tensor of integers |
+    | C2 | index (into the flattened tensor) and symbol are not negative |
+
+    Example: ssm.bind_element %n[0] -> 3 : tensor<1xi64>
+  }];
+  let arguments = (ins AnyTensor:$value, I64Attr:$index, I64Attr:$symbol);
+  let assemblyFormat = "$value `[` $index `]` `->` $symbol attr-dict `:` type($value)";
+  let hasVerifier = 1;
+}
+
+def Ssm_BindExprOp : Ssm_Op<"bind_expr"> {
+  let summary = "gives a symbol the minimum, maximum or broadcast of expressions of earlier symbols";
+  let description = [{
+    `min`, `max` over all results of the map; `broadcast` of two sizes a, b is b where a is 1, else a; the model fails
+    at run time when neither is 1 and they differ.
+
+    | # | constraint |
+    |---|---|
+    | C1 | kind is min, max or broadcast |
+    | C2 | the map has no dims and at least one result, for broadcast exactly two |
+
+    Example: ssm.bind_expr min affine_map<()[s0, s3] -> (s0, s3)> -> 4
+  }];
+  let arguments = (ins StrAttr:$kind, AffineMapAttr:$map, I64Attr:$symbol);
+  let assemblyFormat = "$kind $map `->` $symbol attr-dict";
+  let hasVerifier = 1;
+}
+
+def Ssm_DispatchOp : Ssm_Op<"dispatch", [Pure, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "runs one unit of compilation";
+  let description = [{
+    Calls a private function that carries `ssm.dispatch`. The map gives the callee's symbols in symbols of the caller.
+
+    | # | constraint |
+    |---|---|
+    | C1 | callee is a function with the attribute ssm.dispatch and with as many arguments and results |
+    | C2 | the map has as many results as the callee's ssm.symbols says |
+
+    Example: %r = ssm.dispatch @dispatch_7(%a, %b) affine_map<()[s0, s3] -> (s0, s3 * 2)> : (T, U) -> V
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$callee, Variadic<AnyType>:$inputs, AffineMapAttr:$symbols);
+  let results = (outs Variadic<AnyType>:$outputs);
+  let assemblyFormat = "$callee `(` $inputs `)` $symbols attr-dict `:` functional-type($inputs, $outputs)";
+}
+
+#endif
