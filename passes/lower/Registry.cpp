@@ -1,0 +1,20 @@
+//===- Registry.cpp - how each operator is lowered -------------------------===//
+#include "passes/lower/Registry.h"
+
+using namespace ssm;
+
+const Registry &Registry::get() {
+  static const Registry registry = [] {
+    Registry r;
+    for (const char *name : {"Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity"})
+      r.view(name);
+    populateElementwise(r);
+    populateContractions(r);
+    populateReductions(r);
+    populateNormalisations(r);
+    populateMovement(r);
+    populateGather(r);
+    return r;
+  }();
+  return registry;
+}

@@ -1,0 +1,52 @@
+//===- Registry.h - how each operator is lowered ----------------*- C++ -*-===//
+// One table from operator name to its lowering, filled by one populate function per family. `group` reads from it what
+// may share a dispatch; `lower` calls it. A new operator is one entry.
+//===----------------------------------------------------------------------===//
+#ifndef SSM_PASSES_LOWER_REGISTRY_H
+#define SSM_PASSES_LOWER_REGISTRY_H
+
+#include "llvm/ADT/StringMap.h"
+#include "passes/lower/Emitter.h"
+
+namespace ssm {
+
+struct Lowering {
+  /// Elementwise operators: the value of result 0's element (compute type) from the operands' elements (compute types,
+  /// null for absent operands). Set for them only.
+  std::function<mlir::Value(mlir::Operation *, Scalar &, mlir::ValueRange)> element;
+  /// Where an elementwise operand is not broadcast from the right: its index expressions over the result's dims d0, d1,
+  /// ...; an empty answer means the usual broadcast.
+  std::function<llvm::SmallVector<mlir::AffineExpr>(mlir::Operation *, unsigned operand)> align;
+  /// All other operators: sets every present result.
+  std::function<mlir::LogicalResult(mlir::Operation *, Emitter &)> lower;
+  /// Its result is its first operand's buffer under another type.
+  bool isView = false;
+};
+
+class Registry {
+public:
+  static const Registry &get();
+  const Lowering *lookup(mlir::Operation *op) const {
+    auto it = table.find(op->getName().getStringRef());
+    return it == table.end() ? nullptr : &it->second;
+  }
+  void element(llvm::StringRef name, decltype(Lowering::element) fn, decltype(Lowering::align) align = {}) {
+    table[("onnx." + name).str()] = {std::move(fn), std::move(align), {}, false};
+  }
+  void lower(llvm::StringRef name, decltype(Lowering::lower) fn) { table[("onnx." + name).str()] = {{}, {}, std::move(fn), false}; }
+  void view(llvm::StringRef name) { table[("onnx." + name).str()].isView = true; }
+
+private:
+  llvm::StringMap<Lowering> table;
+};
+
+// One per family, each in the file of its name.
+void populateElementwise(Registry &);
+void populateContractions(Registry &);
+void populateReductions(Registry &);
+void populateNormalisations(Registry &);
+void populateMovement(Registry &);
+void populateGather(Registry &);
+
+} // namespace ssm
+#endif
