@@ -1,0 +1,147 @@
+//===- OnnxDialect.cpp - the onnx dialect ----------------------------------===//
+// Registration, types, and what passes ask of operators and symbolic types.
+//===----------------------------------------------------------------------===//
+#include "dialects/Onnx/OnnxOps.h"
+#include "llvm/ADT/TypeSwitch.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/DialectImplementation.h"
+#include "mlir/IR/DialectResourceBlobManager.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
+using namespace mlir;
+using namespace ssm::onnx;
+
+#include "dialects/Onnx/OnnxDialect.cpp.inc"
+#define GET_TYPEDEF_CLASSES
+#include "dialects/Onnx/OnnxTypes.cpp.inc"
+#define GET_OP_CLASSES
+#include "dialects/Onnx/StructureOps.cpp.inc"
+
+void OnnxDialect::initialize() {
+  addTypes<
+#define GET_TYPEDEF_LIST
+#include "dialects/Onnx/OnnxTypes.cpp.inc"
+      >();
+  addOperations<
+#define GET_OP_LIST
+#include "dialects/Onnx/StructureOps.cpp.inc"
+      >();
+#define ONNX_GROUP(G) register##G##Ops(this);
+  ONNX_GROUPS
+#undef ONNX_GROUP
+}
+
+Operation *OnnxDialect::materializeConstant(OpBuilder &b, Attribute value, Type type, Location loc) {
+  if (auto elements = dyn_cast<ElementsAttr>(value))
+    return ConstantOp::create(b, loc, type, elements);
+  return nullptr;
+}
+
+OpFoldResult ConstantOp::fold(FoldAdaptor) { return getValue(); }
+
+bool ssm::onnx::isNone(Value v) { return isa<NoneType>(v.getType()); }
+
+ElementsAttr ssm::onnx::constantValue(Value v) {
+  if (auto c = v.getDefiningOp<ConstantOp>())
+    return c.getValue();
+  return {};
+}
+
+SmallVector<int64_t> ssm::onnx::intValues(ElementsAttr value) {
+  SmallVector<int64_t> out;
+  auto type = dyn_cast<IntegerType>(value.getElementType());
+  if (!type)
+    return out;
+  auto widen = [&](const APInt &v) {
+    return type.isUnsigned() || type.isInteger(1) ? (int64_t)v.getZExtValue() : v.getSExtValue();
+  };
+  if (auto resource = dyn_cast<DenseResourceElementsAttr>(value)) {
+    AsmResourceBlob *blob = resource.getRawHandle().getBlob();
+    unsigned bytes = std::max(8u, type.getWidth()) / 8;
+    if (!blob)
+      return out;
+    const char *data = blob->getData().data();
+    for (int64_t i = 0, n = value.getNumElements(); i < n; ++i) {
+      uint64_t bits = 0;
+      memcpy(&bits, data + i * bytes, bytes);
+      out.push_back(widen(APInt(64, bits).trunc(std::max(8u, type.getWidth())).trunc(type.getWidth())));
+    }
+    return out;
+  }
+  for (APInt v : value.getValues<APInt>())
+    out.push_back(widen(v));
+  return out;
+}
+
+std::optional<SmallVector<int64_t>> ssm::onnx::intValues(Value v) {
+  ElementsAttr value = constantValue(v);
+  if (!value || !isa<IntegerType>(value.getElementType()) || value.getNumElements() > 4096)
+    return std::nullopt;
+  return intValues(value);
+}
+
+AffineExpr ssm::onnx::getDimExpr(RankedTensorType type, unsigned axis) {
+  if (!type.isDynamicDim(axis))
+    return getAffineConstantExpr(type.getDimSize(axis), type.getContext());
+  return cast<AffineMapAttr>(type.getEncoding()).getValue().getResult(axis);
+}
+
+SmallVector<AffineExpr> ssm::onnx::getDimExprs(RankedTensorType type) {
+  SmallVector<AffineExpr> out;
+  for (int64_t i = 0; i < type.getRank(); ++i)
+    out.push_back(getDimExpr(type, i));
+  return out;
+}
+
+RankedTensorType ssm::onnx::withDims(Type elementType, ArrayRef<AffineExpr> dims) {
+  SmallVector<int64_t> shape;
+  SmallVector<AffineExpr> exprs;
+  int64_t numSymbols = 0;
+  for (AffineExpr e : dims) {
+    e = simplifyAffineExpr(e, 0, 1 << 20);
+    exprs.push_back(e);
+    auto c = dyn_cast<AffineConstantExpr>(e);
+    shape.push_back(c ? c.getValue() : ShapedType::kDynamic);
+    e.walk([&](AffineExpr part) {
+      if (auto s = dyn_cast<AffineSymbolExpr>(part))
+        numSymbols = std::max<int64_t>(numSymbols, s.getPosition() + 1);
+    });
+  }
+  if (!llvm::is_contained(shape, ShapedType::kDynamic))
+    return RankedTensorType::get(shape, elementType);
+  auto map = AffineMap::get(0, numSymbols, exprs, elementType.getContext());
+  return RankedTensorType::get(shape, elementType, AffineMapAttr::get(map));
+}
+
+int64_t ssm::onnx::intAttr(Operation *op, StringRef name, int64_t otherwise) {
+  if (auto a = op->getAttrOfType<IntegerAttr>(name))
+    return a.getValue().getSExtValue();
+  if (const OpSchema *s = schemaOf(op))
+    for (const AttributeDesc &d : s->attributes)
+      if (d.name == name && d.hasDefault)
+        d.defaultText.getAsInteger(10, otherwise);
+  return otherwise;
+}
+double ssm::onnx::floatAttr(Operation *op, StringRef name, double otherwise) {
+  if (auto a = op->getAttrOfType<FloatAttr>(name))
+    return a.getValueAsDouble();
+  if (const OpSchema *s = schemaOf(op))
+    for (const AttributeDesc &d : s->attributes)
+      if (d.name == name && d.hasDefault)
+        d.defaultText.getAsDouble(otherwise);
+  return otherwise;
+}
+StringRef ssm::onnx::stringAttr(Operation *op, StringRef name, StringRef otherwise) {
+  if (auto a = op->getAttrOfType<StringAttr>(name))
+    return a.getValue();
+  if (const OpSchema *s = schemaOf(op))
+    for (const AttributeDesc &d : s->attributes)
+      if (d.name == name && d.hasDefault)
+        return d.defaultText;
+  return otherwise;
+}
+SmallVector<int64_t> ssm::onnx::intsAttr(Operation *op, StringRef name) {
+  if (auto a = op->getAttrOfType<DenseI64ArrayAttr>(name))
+    return SmallVector<int64_t>(a.asArrayRef());
+  return {};
+}
