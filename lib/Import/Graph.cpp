@@ -1,0 +1,663 @@
+//===- Graph.cpp - graphs and nodes of an ONNX file ------------------------===//
+// Walks the model in order and makes one operation per node. Problems are collected, so that one run reports them all.
+//===----------------------------------------------------------------------===//
+#include "dialects/Onnx/OnnxDialect.h"
+#include "dialects/Ssm/SsmDialect.h"
+#include "google/protobuf/io/coded_stream.h"
+#include "lib/Import/Importer.h"
+#include "llvm/ADT/ScopeExit.h"
+#include "llvm/ADT/StringSet.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/Path.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Diagnostics.h"
+#include "onnx/checker.h"
+#include "onnx/inliner/inliner.h"
+#include "onnx/shape_inference/implementation.h"
+
+using namespace mlir;
+using namespace ssm;
+
+namespace {
+constexpr int64_t kMaxNesting = 64, kMaxNodes = 4 << 20;
+
+/// Operators that are taken through their function bodies. Everything else in ai.onnx is lowered directly.
+const llvm::StringSet<> expanded = {
+    "AffineGrid", "Attention", "Bernoulli", "BlackmanWindow", "CausalConvWithState", "CenterCropPad", "DepthToSpace",
+    "DynamicQuantizeLinear", "FlexAttention", "HammingWindow", "HannWindow", "LinearAttention",
+    "MeanVarianceNormalization", "NegativeLogLikelihoodLoss", "RMSNormalization", "RotaryEmbedding", "SequenceMap",
+    "SoftmaxCrossEntropyLoss", "SpaceToDepth", "GroupNormalization"};
+/// Refused by name: strings, images.
+const llvm::StringSet<> refused = {"StringConcat", "StringNormalizer", "StringSplit", "RegexFullMatch", "TfIdfVectorizer",
+                                   "ImageDecoder"};
+} // namespace
+
+Importer::Importer(MLIRContext &context, StringRef path, ImportReport &report)
+    : context(context), path(path), report(report), b(&context) {}
+
+Location Importer::locationOf(const pb::NodeProto &proto) {
+  std::string name = proto.name().empty() ? proto.op_type() + "_" + std::to_string(ordinal) : proto.name();
+  return NameLoc::get(b.getStringAttr(name), FileLineColLoc::get(&context, llvm::sys::path::filename(path), ordinal, 0));
+}
+
+void Importer::define(const std::string &name, Value v) {
+  if (!name.empty())
+    scopes.back()[name] = v;
+}
+
+Value Importer::lookup(const std::string &name) {
+  for (auto it = scopes.rbegin(); it != scopes.rend(); ++it)
+    if (auto found = it->find(name); found != it->end())
+      return found->second;
+  return {};
+}
+
+Value Importer::none(Location loc) { return onnx::NoValueOp::create(b, loc, b.getNoneType()); }
+
+Value Importer::emit(Location loc, StringRef op, ValueRange operands, Type result, ArrayRef<NamedAttribute> attributes) {
+  OperationState state(loc, ("onnx." + op).str());
+  state.addOperands(operands);
+  if (const onnx::OpSchema *schema = onnx::schemaOf(op))
+    while (state.operands.size() < schema->inputs.size() && !schema->inputs[state.operands.size()].variadic)
+      state.operands.push_back(none(loc));
+  state.addTypes(result);
+  state.addAttributes(attributes);
+  return b.create(state)->getResult(0);
+}
+
+int64_t Importer::versionOf(StringRef domain) const {
+  auto it = opsets.find(domain == "ai.onnx" ? "" : domain.str());
+  return it == opsets.end() ? -1 : it->second;
+}
+
+int64_t Importer::rankOf(const Node &node, unsigned operand) const {
+  Value v = node.operands[operand];
+  if (auto ranked = dyn_cast<RankedTensorType>(v.getType()))
+    return ranked.getRank();
+  if (operand < node.inputNames.size())
+    if (auto it = ranks.find(node.inputNames[operand]); it != ranks.end())
+      return it->second;
+  throw Refusal{"the rank of input " + std::to_string(operand) + " is not known"};
+}
+
+void Importer::refuse(const Node &node, const std::string &reason) {
+  std::string name = node.proto && !node.proto->name().empty() ? node.proto->name()
+                                                                : node.op + "_" + std::to_string(ordinal);
+  std::string domain = node.domain.empty() ? "ai.onnx" : node.domain;
+  report.unsupported.push_back({name, domain, node.op, node.version, reason});
+  problems.push_back("node '" + name + "' (" + domain + " " + node.op + "-" + std::to_string(node.version) + "): " + reason);
+}
+
+Attribute Importer::convertAttribute(const pb::AttributeProto &a) {
+  using A = pb::AttributeProto;
+  switch (a.type()) {
+  case A::INT: return IntegerAttr::get(b.getIntegerType(64, true), a.i());
+  case A::FLOAT: return b.getF32FloatAttr(a.f());
+  case A::STRING: return b.getStringAttr(a.s());
+  case A::INTS: return b.getDenseI64ArrayAttr(SmallVector<int64_t>(a.ints().begin(), a.ints().end()));
+  case A::FLOATS: return b.getDenseF32ArrayAttr(SmallVector<float>(a.floats().begin(), a.floats().end()));
+  case A::STRINGS: {
+    SmallVector<Attribute> strings;
+    for (const auto &s : a.strings())
+      strings.push_back(b.getStringAttr(s));
+    return b.getArrayAttr(strings);
+  }
+  case A::TENSOR: return convertTensor(a.t());
+  case A::TYPE_PROTO: return TypeAttr::get(typeOf(a.tp(), false));
+  default: throw Refusal{"attribute '" + a.name() + "' has an unsupported kind"};
+  }
+}
+
+/// Element type by the schema's letters; a few operators say it in an attribute.
+Type Importer::resultType(const Node &n, const pb::OpSchema &schema, unsigned index) {
+  auto unranked = [](Type element) -> Type { return UnrankedTensorType::get(element); };
+  auto dtypeAttr = [&](StringRef name) -> Type {
+    if (const auto *a = n.attributes.lookup(name); a && a->i() != 0)
+      return unranked(elementType(a->i()));
+    for (const NamedAttribute &a : n.extra)
+      if (a.getName() == name)
+        return unranked(elementType(cast<IntegerAttr>(a.getValue()).getValue().getSExtValue()));
+    return {};
+  };
+  auto operandElement = [&](unsigned i) -> Type {
+    if (i >= n.operands.size())
+      return {};
+    auto t = dyn_cast<TensorType>(n.operands[i].getType());
+    return t ? t.getElementType() : Type();
+  };
+  StringRef op = n.op;
+  if (op == "Cast" || op == "BitCast")
+    return dtypeAttr("to");
+  if (op == "ConstantOfShape") {
+    if (const auto *a = n.attributes.lookup("value"))
+      return unranked(elementType(a->t().data_type()));
+    return unranked(b.getF32Type());
+  }
+  if (op == "EyeLike" || op == "RandomNormalLike" || op == "RandomUniformLike" || op == "Bernoulli") {
+    Type t = dtypeAttr("dtype");
+    return t ? t : unranked(operandElement(0));
+  }
+  if (op == "RandomNormal" || op == "RandomUniform" || op == "Multinomial") {
+    Type t = dtypeAttr("dtype");
+    return t ? t : unranked(op == "Multinomial" ? (Type)b.getI32Type() : b.getF32Type());
+  }
+  if (op == "QuantizeLinear") {
+    if (Type zero = operandElement(2))
+      return unranked(zero);
+    Type t = dtypeAttr("output_dtype");
+    return t ? t : unranked(b.getIntegerType(8, false));
+  }
+  if (op == "DequantizeLinear") {
+    Type t = dtypeAttr("output_dtype");
+    return t ? t : unranked(operandElement(1));
+  }
+  if (op == "SequenceEmpty") {
+    Type t = dtypeAttr("dtype");
+    return onnx::SequenceType::get(&context, t ? t : unranked(b.getF32Type()));
+  }
+  if (op == "SequenceConstruct")
+    return onnx::SequenceType::get(&context, unranked(operandElement(0)));
+  if (op == "SplitToSequence")
+    return onnx::SequenceType::get(&context, unranked(operandElement(0)));
+  if (op == "SequenceInsert" || op == "SequenceErase")
+    return n.operands[0].getType();
+  if (op == "SequenceAt" || op == "ConcatFromSequence") {
+    auto sequence = dyn_cast<onnx::SequenceType>(n.operands[0].getType());
+    if (!sequence)
+      throw Refusal{"input 0 is not a sequence"};
+    return unranked(cast<TensorType>(sequence.getElement()).getElementType());
+  }
+  if (op == "Optional") {
+    if (!n.operands.empty() && !onnx::isNone(n.operands[0]))
+      return onnx::OptionalType::get(&context, n.operands[0].getType());
+    const auto *a = n.attributes.lookup("type");
+    if (!a)
+      throw Refusal{"Optional without an input and a type"};
+    return onnx::OptionalType::get(&context, typeOf(a->tp(), false));
+  }
+  if (op == "OptionalGetElement") {
+    auto optional = dyn_cast<onnx::OptionalType>(n.operands[0].getType());
+    return optional ? optional.getElement() : n.operands[0].getType();
+  }
+  const auto &formals = schema.outputs();
+  if (formals.empty())
+    throw Refusal{"the operator has no outputs"};
+  const std::string &letter = formals[std::min<size_t>(index, formals.size() - 1)].GetTypeStr();
+  if (StringRef text = letter; text.consume_front("tensor(")) {
+    static const std::pair<const char *, int> fixed[] = {
+        {"int64)", pb::TensorProto::INT64}, {"int32)", pb::TensorProto::INT32}, {"bool)", pb::TensorProto::BOOL},
+        {"float)", pb::TensorProto::FLOAT}, {"uint8)", pb::TensorProto::UINT8}, {"int8)", pb::TensorProto::INT8}};
+    for (auto [name, dtype] : fixed)
+      if (text == name)
+        return unranked(elementType(dtype));
+  }
+  for (size_t i = 0; i < n.operands.size(); ++i) {
+    const auto &inputs = schema.inputs();
+    if (inputs.empty() || onnx::isNone(n.operands[i]))
+      continue;
+    if (inputs[std::min(i, inputs.size() - 1)].GetTypeStr() == letter) {
+      Type t = n.operands[i].getType();
+      if (auto tensor = dyn_cast<TensorType>(t))
+        return unranked(tensor.getElementType());
+      return t;
+    }
+  }
+  // A constraint with one allowed type, such as I = tensor(int64).
+  for (const auto &c : schema.typeConstraintParams())
+    if (c.type_param_str == letter && c.allowed_type_strs.size() == 1)
+      return unranked(c.allowed_type_strs[0] == "tensor(bool)"    ? (Type)b.getI1Type()
+                      : c.allowed_type_strs[0] == "tensor(int64)" ? (Type)b.getI64Type()
+                                                                  : (Type)b.getI32Type());
+  // Several allowed and nothing to bind them: the first input decides.
+  if (Type e = operandElement(0))
+    return unranked(e);
+  throw Refusal{"the element type of output " + std::to_string(index) + " is not known"};
+}
+
+void Importer::importRegion(Region &region, const pb::GraphProto &graph, ArrayRef<Type> argumentTypes) {
+  if (++depth > kMaxNesting)
+    throw Refusal{"subgraphs are nested too deeply"};
+  OpBuilder::InsertionGuard guard(b);
+  Block *block = b.createBlock(&region);
+  scopes.emplace_back();
+  auto leave = llvm::make_scope_exit([&] { scopes.pop_back(), --depth; });
+  if ((size_t)graph.input_size() != argumentTypes.size())
+    throw Refusal{"subgraph '" + graph.name() + "' has " + std::to_string(graph.input_size()) + " inputs, " +
+                  std::to_string(argumentTypes.size()) + " are given"};
+  for (auto [i, type] : llvm::enumerate(argumentTypes))
+    define(graph.input(i).name(), block->addArgument(type, b.getUnknownLoc()));
+  for (const auto &t : graph.initializer())
+    define(t.name(), constant(b.getUnknownLoc(), convertTensor(t)));
+  importNodes(graph.node());
+  SmallVector<Value> results;
+  for (const auto &o : graph.output()) {
+    Value v = lookup(o.name());
+    if (!v)
+      throw Refusal{"subgraph output '" + o.name() + "' is not computed"};
+    results.push_back(v);
+  }
+  onnx::YieldOp::create(b, b.getUnknownLoc(), results);
+}
+
+static Type withoutShape(Type t) {
+  if (auto tensor = dyn_cast<TensorType>(t))
+    return UnrankedTensorType::get(tensor.getElementType());
+  return t;
+}
+
+bool Importer::expandBody(Node &n, Location loc) {
+  const pb::OpSchema *schema = pb::OpSchemaRegistry::Schema(n.op, n.version, n.domain);
+  if (!schema || !(schema->HasFunction() || schema->HasContextDependentFunction()))
+    return false;
+  pb::FunctionProto function;
+  if (schema->HasContextDependentFunction()) {
+    std::vector<pb::TypeProto> types;
+    for (auto [i, v] : llvm::enumerate(n.operands)) {
+      pb::TypeProto type;
+      if (auto tensor = dyn_cast<TensorType>(v.getType())) {
+        for (int d = 1; d < 27; ++d)
+          if (d != pb::TensorProto::STRING && elementType(d) == tensor.getElementType())
+            type.mutable_tensor_type()->set_elem_type(d);
+        int64_t rank = -1;
+        try {
+          rank = rankOf(n, i);
+        } catch (Refusal &) {
+        }
+        if (rank >= 0) {
+          auto *shape = type.mutable_tensor_type()->mutable_shape();
+          for (int64_t k = 0; k < rank; ++k)
+            shape->add_dim();
+        }
+      }
+      types.push_back(type);
+    }
+    pb::NodeProto copy = *n.proto;
+    pb::FunctionBodyBuildContextImpl ctx(copy, types);
+    if (!schema->BuildContextDependentFunction(ctx, function))
+      return false;
+  } else {
+    function = *schema->GetFunction();
+  }
+  expandFunction(function, n, loc);
+  return true;
+}
+
+static void substitute(pb::NodeProto &node, const std::map<std::string, pb::AttributeProto> &attributes) {
+  for (int i = node.attribute_size() - 1; i >= 0; --i) {
+    auto *a = node.mutable_attribute(i);
+    if (!a->ref_attr_name().empty()) {
+      auto it = attributes.find(a->ref_attr_name());
+      if (it == attributes.end()) {
+        node.mutable_attribute()->DeleteSubrange(i, 1);
+        continue;
+      }
+      std::string name = a->name();
+      *a = it->second;
+      a->set_name(name);
+    } else if (a->has_g()) {
+      for (auto &inner : *a->mutable_g()->mutable_node())
+        substitute(inner, attributes);
+    }
+  }
+}
+
+void Importer::expandFunction(const pb::FunctionProto &function, Node &n, Location loc) {
+  if (++depth > kMaxNesting)
+    throw Refusal{"function bodies are nested too deeply"};
+  std::map<std::string, pb::AttributeProto> attributes;
+  if (const pb::OpSchema *schema = pb::OpSchemaRegistry::Schema(n.op, n.version, n.domain))
+    for (const auto &[name, a] : schema->attributes())
+      if (a.default_value.has_name())
+        attributes[name] = a.default_value;
+  for (const auto &a : n.proto->attribute())
+    attributes[a.name()] = a;
+  auto savedOpsets = opsets;
+  for (const auto &o : function.opset_import())
+    opsets[o.domain() == "ai.onnx" ? "" : o.domain()] = o.version();
+  // The body sees its own names only.
+  std::vector<Scope> savedScopes;
+  savedScopes.swap(scopes);
+  auto savedRanks = ranks;
+  ranks.clear();
+  scopes.emplace_back();
+  auto restore = llvm::make_scope_exit([&] {
+    scopes.swap(savedScopes);
+    opsets = savedOpsets;
+    ranks = savedRanks;
+    --depth;
+  });
+  for (int i = 0; i < function.input_size(); ++i) {
+    if (i < (int)n.operands.size() && !onnx::isNone(n.operands[i])) {
+      define(function.input(i), n.operands[i]);
+      if (i < (int)n.inputNames.size())
+        if (auto it = savedRanks.find(n.inputNames[i]); it != savedRanks.end())
+          ranks[function.input(i)] = it->second;
+    }
+  }
+  google::protobuf::RepeatedPtrField<pb::NodeProto> nodes = function.node();
+  for (auto &node : nodes) {
+    substitute(node, attributes);
+    if (node.name().empty() || true)
+      node.set_name(n.proto->name().empty() ? n.op + "_" + std::to_string(ordinal) : n.proto->name());
+  }
+  int64_t savedOrdinal = ordinal;
+  importNodes(nodes);
+  ordinal = savedOrdinal;
+  SmallVector<Value> results;
+  for (const auto &name : function.output())
+    results.push_back(lookup(name));
+  restore.release();
+  scopes.swap(savedScopes);
+  opsets = savedOpsets;
+  ranks = savedRanks;
+  --depth;
+  for (size_t i = 0; i < n.outputNames.size() && i < results.size(); ++i)
+    if (!n.outputNames[i].empty() && results[i])
+      define(n.outputNames[i], results[i]);
+}
+
+void Importer::importOperator(Node &n, Location loc) {
+  bool microsoft = n.domain == "com.microsoft";
+  const pb::OpSchema *schema = pb::OpSchemaRegistry::Schema(n.op, n.version, n.domain);
+  if (n.domain == "ai.onnx.ml" || n.domain == "ai.onnx.training" || n.domain == "ai.onnx.preview.training")
+    throw Refusal{"operators of " + n.domain + " are not supported"};
+  if (!schema)
+    throw Refusal{"unknown operator; give its body as a model-local function"};
+  n.version = schema->SinceVersion();
+  if (n.outputNames.empty())
+    throw Refusal{"has no outputs"};
+  if (refused.contains(n.op) && !microsoft)
+    throw Refusal{"string and image operators are not supported"};
+
+  if (n.op == "Constant") {
+    if (n.proto->attribute_size() != 1)
+      throw Refusal{"Constant needs exactly one attribute"};
+    const auto &a = n.proto->attribute(0);
+    ElementsAttr value;
+    if (a.name() == "value")
+      value = convertTensor(a.t());
+    else if (a.name() == "value_int")
+      value = intsConstant({a.i()}, true);
+    else if (a.name() == "value_ints")
+      value = intsConstant(SmallVector<int64_t>(a.ints().begin(), a.ints().end()));
+    else if (a.name() == "value_float")
+      value = DenseElementsAttr::get(RankedTensorType::get({}, b.getF32Type()), a.f());
+    else if (a.name() == "value_floats")
+      value = DenseElementsAttr::get(RankedTensorType::get({(int64_t)a.floats_size()}, b.getF32Type()),
+                                     ArrayRef<float>(a.floats().data(), a.floats_size()));
+    else
+      throw Refusal{"constants of kind '" + a.name() + "' are not supported"};
+    define(n.outputNames[0], constant(loc, value));
+    return;
+  }
+  for (Value v : n.operands)
+    if (auto t = dyn_cast<TensorType>(v.getType()); t && isa<onnx::StringType>(t.getElementType()))
+      throw Refusal{"string tensors are not supported"};
+  if ((int)n.operands.size() < schema->min_input() || (int)n.operands.size() > schema->max_input())
+    throw Refusal{"has " + std::to_string(n.operands.size()) + " inputs"};
+  if (expanded.contains(n.op) && (n.op != "GroupNormalization" || n.version >= 21) && expandBody(n, loc))
+    return;
+  if (!normalise(n, loc))
+    return;
+
+  const onnx::OpSchema *target = onnx::schemaOf(n.op);
+  if (!target)
+    throw Refusal{"operator has no form in the onnx dialect"};
+  const pb::OpSchema *latest = pb::OpSchemaRegistry::Schema(n.op, 1 << 20, "");
+  OperationState state(loc, "onnx." + n.op);
+  state.addOperands(n.operands);
+  bool variadicIn = !target->inputs.empty() && target->inputs.back().variadic;
+  while (state.operands.size() < target->inputs.size() && !variadicIn)
+    state.operands.push_back(none(loc));
+  bool region = n.op == "If" || n.op == "Loop" || n.op == "Scan";
+  size_t numResults = target->outputs.size();
+  if (!target->outputs.empty() && target->outputs.back().variadic)
+    numResults = n.outputNames.size();
+  if (n.outputNames.size() > numResults)
+    throw Refusal{"has " + std::to_string(n.outputNames.size()) + " outputs"};
+
+  for (auto &[name, a] : n.attributes) {
+    if (a->has_g())
+      continue;
+    if (latest->attributes().count(name.str()) && !llvm::any_of(n.extra, [&](NamedAttribute x) { return x.getName() == name; }))
+      state.addAttribute(name, convertAttribute(*a));
+  }
+  for (NamedAttribute a : n.extra)
+    state.addAttribute(a.getName(), a.getValue());
+
+  if (region) {
+    SmallVector<StringRef> names;
+    if (n.op == "If")
+      names = {"then_branch", "else_branch"};
+    else
+      names = {"body"};
+    SmallVector<Type> arguments;
+    if (n.op == "Loop") {
+      while (state.operands.size() < 2)
+        state.operands.push_back(none(loc));
+      arguments = {UnrankedTensorType::get(b.getI64Type()), UnrankedTensorType::get(b.getI1Type())};
+      arguments = {RankedTensorType::get({}, b.getI64Type()), RankedTensorType::get({}, b.getI1Type())};
+      for (Value v : ArrayRef<Value>(state.operands).drop_front(2))
+        arguments.push_back(withoutShape(v.getType()));
+    } else if (n.op == "Scan") {
+      for (Value v : state.operands)
+        arguments.push_back(withoutShape(v.getType()));
+    }
+    SmallVector<std::unique_ptr<Region>> regions;
+    for (StringRef name : names) {
+      const auto *a = n.attributes.lookup(name);
+      if (!a || !a->has_g())
+        throw Refusal{"lacks the subgraph '" + name.str() + "'"};
+      regions.push_back(std::make_unique<Region>());
+      importRegion(*regions.back(), a->g(), arguments);
+    }
+    auto yield = cast<onnx::YieldOp>(regions[0]->front().getTerminator());
+    size_t skip = n.op == "Loop" ? 1 : 0; // the loop's condition
+    if (yield.getNumOperands() < n.outputNames.size() + skip)
+      throw Refusal{"the subgraph gives too few outputs"};
+    for (size_t i = skip; i < yield.getNumOperands(); ++i)
+      state.addTypes(withoutShape(yield.getOperand(i).getType()));
+    for (auto &r : regions)
+      state.addRegion(std::move(r));
+  } else {
+    for (size_t i = 0; i < numResults; ++i) {
+      bool absent = i >= n.outputNames.size() || n.outputNames[i].empty();
+      state.addTypes(absent && i > 0 ? (Type)b.getNoneType() : resultType(n, *latest, i));
+    }
+  }
+  Operation *op = b.create(state);
+  for (auto [i, name] : llvm::enumerate(n.outputNames))
+    define(name, op->getResult(i));
+}
+
+void Importer::importNode(const pb::NodeProto &proto) {
+  ++ordinal;
+  if (++nodeCount > kMaxNodes)
+    throw Refusal{"the graph has too many nodes"};
+  Node n;
+  n.op = proto.op_type();
+  n.domain = proto.domain() == "ai.onnx" ? "" : proto.domain();
+  n.version = versionOf(n.domain);
+  n.proto = &proto;
+  for (const auto &name : proto.output())
+    n.outputNames.push_back(name);
+  Location loc = locationOf(proto);
+  size_t before = problems.size();
+  try {
+    if (n.version < 0)
+      throw Refusal{"domain '" + n.domain + "' is not imported by the model"};
+    bool poisoned = false;
+    for (const auto &name : proto.input()) {
+      n.inputNames.push_back(name);
+      Value v = name.empty() ? none(loc) : lookup(name);
+      if (!v) {
+        if (problems.empty())
+          throw Refusal{"input '" + name + "' is computed nowhere before (a cycle, or a missing node)"};
+        poisoned = true;
+        v = none(loc);
+      }
+      n.operands.push_back(v);
+    }
+    for (const auto &a : proto.attribute())
+      n.attributes[a.name()] = &a;
+    if (!poisoned) {
+      importOperator(n, loc);
+      return;
+    }
+    // A consumer of a refused node: look at the operator itself only.
+    if (!pb::OpSchemaRegistry::Schema(n.op, n.version, n.domain))
+      throw Refusal{"unknown operator; give its body as a model-local function"};
+  } catch (Refusal &r) {
+    if (problems.size() == before)
+      refuse(n, r.reason);
+  } catch (std::exception &e) {
+    if (problems.size() == before)
+      refuse(n, e.what());
+  }
+}
+
+void Importer::importNodes(const google::protobuf::RepeatedPtrField<pb::NodeProto> &nodes) {
+  for (const auto &node : nodes)
+    importNode(node);
+}
+
+void Importer::importMain(const pb::GraphProto &graph) {
+  Location loc = FileLineColLoc::get(&context, llvm::sys::path::filename(path), 0, 0);
+  scopes.emplace_back();
+  llvm::StringSet<> initialized;
+  for (const auto &t : graph.initializer())
+    initialized.insert(t.name());
+  auto function = func::FuncOp::create(b, loc, "main", b.getFunctionType({}, {}));
+  Block *entry = function.addEntryBlock();
+  b.setInsertionPointToStart(entry);
+  for (const auto &t : graph.initializer()) {
+    try {
+      define(t.name(), constant(loc, convertTensor(t)));
+    } catch (Refusal &r) {
+      problems.push_back("initializer '" + t.name() + "': " + r.reason);
+    }
+  }
+  if (graph.sparse_initializer_size())
+    problems.push_back("sparse initializers are not supported");
+  for (const auto &input : graph.input()) {
+    if (initialized.contains(input.name()))
+      continue;
+    try {
+      Type type = typeOf(input.type(), true);
+      if (isa<UnrankedTensorType>(type))
+        throw Refusal{"a tensor of unknown rank"};
+      if (auto t = dyn_cast<TensorType>(type); t && isa<onnx::StringType>(t.getElementType()))
+        throw Refusal{"string tensors are not supported"};
+      Value arg = entry->addArgument(type, loc);
+      unsigned number = entry->getNumArguments() - 1;
+      function.setType(b.getFunctionType(entry->getArgumentTypes(), {}));
+      function.setArgAttr(number, "onnx.name", b.getStringAttr(input.name()));
+      define(input.name(), arg);
+      if (auto ranked = dyn_cast<RankedTensorType>(type))
+        for (int64_t i = 0; i < ranked.getRank(); ++i)
+          if (auto s = dyn_cast<AffineSymbolExpr>(onnx::getDimExpr(ranked, i)))
+            BindDimOp::create(b, loc, arg, i, s.getPosition());
+    } catch (Refusal &r) {
+      problems.push_back("input '" + input.name() + "': " + r.reason);
+    }
+  }
+  importNodes(graph.node());
+  SmallVector<Value> results;
+  SmallVector<Attribute> names;
+  for (const auto &output : graph.output()) {
+    if (Value v = lookup(output.name())) {
+      results.push_back(v);
+      names.push_back(b.getStringAttr(output.name()));
+    } else if (problems.empty()) {
+      problems.push_back("output '" + output.name() + "' is not computed");
+    }
+  }
+  func::ReturnOp::create(b, loc, results);
+  function.setType(b.getFunctionType(entry->getArgumentTypes(), ValueRange(results).getTypes()));
+  for (auto [i, name] : llvm::enumerate(names))
+    function.setResultAttr(i, "onnx.name", name);
+}
+
+OwningOpRef<ModuleOp> Importer::run() {
+  auto fail = [&](const Twine &message) {
+    emitError(FileLineColLoc::get(&context, path, 0, 0)) << message;
+    return OwningOpRef<ModuleOp>();
+  };
+  auto buffer = llvm::MemoryBuffer::getFile(path, false, false);
+  if (!buffer)
+    return fail("cannot be read: " + buffer.getError().message());
+  if ((*buffer)->getBufferSize() >= (size_t)INT32_MAX)
+    return fail("is larger than 2 GiB; keep its weights as external data");
+  model = std::make_shared<pb::ModelProto>();
+  {
+    google::protobuf::io::CodedInputStream in((const uint8_t *)(*buffer)->getBufferStart(), (*buffer)->getBufferSize());
+    in.SetTotalBytesLimit(INT32_MAX);
+    google::protobuf::LogSilencer silent;
+    if (!model->ParseFromCodedStream(&in) || !in.ConsumedEntireMessage() || !model->has_graph())
+      return fail("is not an ONNX model");
+  }
+  std::string inference;
+  try {
+    for (const auto &o : model->opset_import())
+      opsets[o.domain() == "ai.onnx" ? "" : o.domain()] = o.version();
+    if (auto it = opsets.find(""); it != opsets.end() && (it->second < 1 || it->second > 28))
+      return fail("uses opset " + Twine(it->second) + " of ai.onnx; 1 to 28 are supported");
+    if (model->functions_size())
+      pb::inliner::InlineLocalFunctions(*model, true);
+    // Only ranks are taken from libonnx, and only where an old broadcast rule or a function body needs one.
+    pb::ModelProto light;
+    light.CopyFrom(*model->New());
+    *light.mutable_opset_import() = model->opset_import();
+    light.set_ir_version(model->ir_version());
+    auto *g = light.mutable_graph();
+    *g->mutable_node() = model->graph().node();
+    *g->mutable_input() = model->graph().input();
+    *g->mutable_output() = model->graph().output();
+    for (const auto &t : model->graph().initializer()) {
+      auto *info = g->add_input();
+      info->set_name(t.name());
+      info->mutable_type()->mutable_tensor_type()->set_elem_type(t.data_type());
+      auto *shape = info->mutable_type()->mutable_tensor_type()->mutable_shape();
+      for (int64_t d : t.dims())
+        shape->add_dim()->set_dim_value(d);
+      ranks[t.name()] = t.dims_size();
+    }
+    pb::shape_inference::InferShapes(light);
+    auto record = [&](const pb::ValueInfoProto &info) {
+      if (info.type().has_tensor_type() && info.type().tensor_type().has_shape())
+        ranks[info.name()] = info.type().tensor_type().shape().dim_size();
+    };
+    for (const auto &info : light.graph().input())
+      record(info);
+    for (const auto &info : light.graph().value_info())
+      record(info);
+  } catch (std::exception &e) {
+    inference = e.what(); // a note for the report should a rank be missing; not an error by itself
+  }
+  OwningOpRef<ModuleOp> module = ModuleOp::create(FileLineColLoc::get(&context, llvm::sys::path::filename(path), 0, 0));
+  b.setInsertionPointToEnd(module->getBody());
+  importMain(model->graph());
+  if (!problems.empty()) {
+    std::string text = "cannot compile, " + std::to_string(problems.size()) + " of " +
+                       std::to_string(std::max<int64_t>(nodeCount, problems.size())) + " nodes are not supported:";
+    for (const std::string &p : problems)
+      text += "\n  " + p;
+    return fail(text);
+  }
+  SmallVector<StringRef> names(symbolNames.begin(), symbolNames.end());
+  (*module)->setAttr("onnx.symbols", b.getStrArrayAttr(names));
+  SmallVector<NamedAttribute> facts;
+  facts.push_back(b.getNamedAttr("producer", b.getStringAttr(model->producer_name())));
+  facts.push_back(b.getNamedAttr("ir_version", b.getI64IntegerAttr(model->ir_version())));
+  facts.push_back(b.getNamedAttr("opset", b.getI64IntegerAttr(versionOf(""))));
+  for (const auto &p : model->metadata_props())
+    facts.push_back(b.getNamedAttr("metadata." + p.key(), b.getStringAttr(p.value())));
+  llvm::StringSet<> seen;
+  llvm::erase_if(facts, [&](NamedAttribute a) { return !seen.insert(a.getName().strref()).second; });
+  (*module)->setAttr("onnx.model", b.getDictionaryAttr(facts));
+  return module;
+}
+
+OwningOpRef<ModuleOp> ssm::importModel(MLIRContext &context, StringRef path, ImportReport &report) {
+  return Importer(context, path, report).run();
+}

@@ -1,0 +1,101 @@
+//===- Importer.h - state of one import -------------------------*- C++ -*-===//
+// Graph.cpp walks graphs and nodes, Normalise.cpp turns old operator versions into the latest form, Tensors.cpp makes
+// constants.
+//===----------------------------------------------------------------------===//
+#ifndef SSM_LIB_IMPORT_IMPORTER_H
+#define SSM_LIB_IMPORT_IMPORTER_H
+
+#include "llvm/ADT/MapVector.h"
+#include "mlir/IR/Builders.h"
+#include "onnx/defs/schema.h"
+#include "onnx/onnx_pb.h"
+#include "ssm-mlir/Import.h"
+#include <map>
+#include <memory>
+
+namespace ssm {
+namespace pb = ::ONNX_NAMESPACE;
+
+/// One node on its way into the dialect: operands by value, attributes by ONNX name.
+struct Node {
+  std::string op, domain;
+  int64_t version = 0; // since-version of the operator in the node's opset
+  llvm::SmallVector<mlir::Value> operands;
+  llvm::SmallVector<std::string> inputNames, outputNames;
+  llvm::MapVector<llvm::StringRef, const pb::AttributeProto *> attributes;
+  llvm::SmallVector<mlir::NamedAttribute> extra; // attributes made by normalisation
+  const pb::NodeProto *proto = nullptr;
+  const pb::AttributeProto *take(llvm::StringRef name) {
+    auto it = attributes.find(name);
+    if (it == attributes.end())
+      return nullptr;
+    const pb::AttributeProto *a = it->second;
+    attributes.erase(it);
+    return a;
+  }
+};
+
+/// What makes a node impossible to import; becomes an entry of the report.
+struct Refusal {
+  std::string reason;
+};
+
+class Importer {
+public:
+  Importer(mlir::MLIRContext &context, llvm::StringRef path, ImportReport &report);
+  mlir::OwningOpRef<mlir::ModuleOp> run();
+
+private:
+  using Scope = std::map<std::string, mlir::Value>;
+
+  // Graph.cpp
+  void importMain(const pb::GraphProto &graph);
+  void importNodes(const google::protobuf::RepeatedPtrField<pb::NodeProto> &nodes);
+  void importNode(const pb::NodeProto &proto);
+  void importOperator(Node &node, mlir::Location loc);
+  void expandFunction(const pb::FunctionProto &function, Node &node, mlir::Location loc);
+  bool expandBody(Node &node, mlir::Location loc);
+  void importRegion(mlir::Region &region, const pb::GraphProto &graph, llvm::ArrayRef<mlir::Type> argumentTypes);
+  void define(const std::string &name, mlir::Value v);
+  mlir::Value lookup(const std::string &name);
+  mlir::Type resultType(const Node &node, const pb::OpSchema &schema, unsigned index);
+  mlir::Attribute convertAttribute(const pb::AttributeProto &a);
+  int64_t versionOf(llvm::StringRef domain) const;
+  mlir::Location locationOf(const pb::NodeProto &proto);
+  void refuse(const Node &node, const std::string &reason);
+
+  // Normalise.cpp
+  /// Gives false when the node has been imported by other means.
+  bool normalise(Node &node, mlir::Location loc);
+
+  // Tensors.cpp
+  mlir::Type elementType(int32_t dtype);
+  mlir::Type typeOf(const pb::TypeProto &type, bool symbolic);
+  mlir::ElementsAttr convertTensor(const pb::TensorProto &tensor);
+  mlir::ElementsAttr intsConstant(llvm::ArrayRef<int64_t> values, bool scalar = false);
+  mlir::Value constant(mlir::Location loc, mlir::ElementsAttr value);
+  std::shared_ptr<llvm::MemoryBuffer> mapExternal(const std::string &location);
+
+  mlir::Value none(mlir::Location loc);
+  mlir::Value emit(mlir::Location loc, llvm::StringRef op, mlir::ValueRange operands, mlir::Type result,
+                   llvm::ArrayRef<mlir::NamedAttribute> attributes = {});
+  int64_t symbolNamed(const std::string &name);
+  int64_t rankOf(const Node &node, unsigned operand) const;
+
+  mlir::MLIRContext &context;
+  std::string path;
+  ImportReport &report;
+  mlir::OpBuilder b;
+  std::shared_ptr<pb::ModelProto> model;
+  std::map<std::string, int64_t> opsets;
+  std::vector<Scope> scopes;
+  std::map<std::string, int64_t> symbols;
+  std::vector<std::string> symbolNames;
+  std::map<std::string, int64_t> ranks; // of values, where libonnx could tell; old broadcast rules need them
+  std::map<std::string, std::shared_ptr<llvm::MemoryBuffer>> externals;
+  std::vector<std::string> problems;
+  int64_t ordinal = 0, nodeCount = 0, depth = 0;
+};
+
+} // namespace ssm
+#endif
