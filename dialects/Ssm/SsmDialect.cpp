@@ -39,11 +39,12 @@ LogicalResult BindElementOp::verify() {
 }
 
 LogicalResult BindExprOp::verify() {
-  if (getKind() != "min" && getKind() != "max" && getKind() != "broadcast") // C1
-    return emitOpError("kind must be min, max or broadcast, not '") << getKind() << "'";
+  static constexpr StringRef kinds[] = {"min", "max", "broadcast", "eq", "lt"};
+  if (!llvm::is_contained(kinds, getKind())) // C1
+    return emitOpError("kind must be min, max, broadcast, eq or lt, not '") << getKind() << "'";
   AffineMap map = getMap();
-  if (map.getNumDims() != 0 || map.getNumResults() == 0 || (getKind() == "broadcast" && map.getNumResults() != 2)) // C2
-    return emitOpError("map must have no dims and at least one result, two for broadcast");
+  if (map.getNumDims() != 0 || map.getNumResults() == 0 || (getKind() != "min" && getKind() != "max" && map.getNumResults() != 2)) // C2
+    return emitOpError("map must have no dims and at least one result, two for broadcast, eq and lt");
   return success();
 }
 

@@ -1,0 +1,561 @@
+//===- MovementShapes.cpp - shapes of operators that move elements ---------===//
+// Views, slices, gathers, concatenation, sequences and what makes tensors from sizes.
+//===----------------------------------------------------------------------===//
+#include "passes/fold/Shapes.h"
+
+using namespace mlir;
+using namespace ssm;
+
+static std::optional<SmallVector<int64_t>> constants(const Dims &d) {
+  SmallVector<int64_t> out;
+  for (AffineExpr e : d) {
+    auto c = Shapes::asConstant(e);
+    if (!c)
+      return std::nullopt;
+    out.push_back(*c);
+  }
+  return out;
+}
+
+/// Axes of a constant operand; all axes when it is absent.
+static FailureOr<SmallVector<int64_t>> axesOf(Operation *op, Shapes &s, unsigned operand, int64_t rank) {
+  SmallVector<int64_t> axes;
+  if (operand >= op->getNumOperands() || onnx::isNone(op->getOperand(operand))) {
+    for (int64_t i = 0; i < rank; ++i)
+      axes.push_back(i);
+    return axes;
+  }
+  auto known = s.known(op->getOperand(operand));
+  auto values = known ? constants(*known) : std::nullopt;
+  if (!values)
+    return op->emitError("axes that are computed at run time are not supported");
+  for (int64_t a : *values) {
+    if (a < -rank || a >= rank)
+      return op->emitError("axis ") << a << " is out of range for rank " << rank;
+    axes.push_back(wrapAxis(a, rank));
+  }
+  return axes;
+}
+
+static LogicalResult reshape(Operation *op, Shapes &s) {
+  Value x = op->getOperand(0);
+  if (onnx::isNone(op->getOperand(1)))
+    return success();
+  auto shape = s.elements(op, op->getOperand(1));
+  if (failed(shape))
+    return failure();
+  Dims in = s.dims(x), out;
+  bool allowZero = onnx::intAttr(op, "allowzero");
+  int64_t missing = -1;
+  for (auto [i, e] : llvm::enumerate(*shape)) {
+    auto c = Shapes::asConstant(e);
+    if (c && *c == 0 && !allowZero) {
+      if (i >= in.size())
+        return op->emitError("shape copies dimension ") << i << " of an input of rank " << in.size();
+      e = in[i];
+    } else if (c && *c == -1) {
+      if (missing >= 0)
+        return op->emitError("shape has more than one -1");
+      missing = i;
+    } else if (c && *c < -1) {
+      return op->emitError("shape has the size ") << *c;
+    }
+    out.push_back(e);
+  }
+  // Elements read at run time may be 0 or -1 as well.
+  bool runtime = false;
+  for (Operation *user : op->getOperand(1).getUsers())
+    runtime |= user->getName().getStringRef() == "ssm.bind_element";
+  if (runtime) {
+    Dims positive;
+    for (auto [i, e] : llvm::enumerate(out)) {
+      if (!allowZero && i < in.size())
+        e = s.select(s.equal(e, s.constant(0)), in[i], e);
+      positive.push_back(s.select(s.equal(e, s.constant(-1)), s.constant(1), e));
+    }
+    AffineExpr total = s.product(in), others = s.product(positive);
+    AffineExpr inferred = total.floorDiv(s.max(others, s.constant(1)));
+    for (AffineExpr &e : out)
+      if (!Shapes::asConstant(e))
+        e = s.select(s.equal(e, s.constant(-1)), inferred, e);
+  } else if (missing >= 0) {
+    Dims others = out;
+    others.erase(others.begin() + missing);
+    out[missing] = s.quotient(in, others);
+  }
+  s.set(op->getResult(0), out);
+  if (auto k = s.known(x))
+    s.setKnown(op->getResult(0), *k);
+  return success();
+}
+
+static LogicalResult slice(Operation *op, Shapes &s) {
+  Value x = op->getOperand(0);
+  Dims d = s.dims(x);
+  auto starts = s.elements(op, op->getOperand(1)), ends = s.elements(op, op->getOperand(2));
+  if (failed(starts) || failed(ends))
+    return failure();
+  FailureOr<Dims> steps = Dims(starts->size(), s.constant(1));
+  if (op->getNumOperands() > 4 && !onnx::isNone(op->getOperand(4)))
+    steps = s.elements(op, op->getOperand(4));
+  FailureOr<SmallVector<int64_t>> axes = axesOf(op, s, 3, starts->size());
+  if (!onnx::isNone(op->getOperand(3)))
+    axes = axesOf(op, s, 3, d.size());
+  if (failed(steps) || failed(axes))
+    return failure();
+  if (axes->size() != starts->size() || ends->size() != starts->size() || steps->size() != starts->size())
+    return op->emitError("starts, ends, axes and steps have different lengths");
+  Dims out = d;
+  AffineExpr zero = s.constant(0), minusOne = s.constant(-1);
+  std::optional<std::pair<AffineExpr, AffineExpr>> single;
+  for (auto [i, axis] : llvm::enumerate(*axes)) {
+    AffineExpr n = d[axis], from = (*starts)[i], to = (*ends)[i], step = (*steps)[i];
+    auto nc = Shapes::asConstant(n), fc = Shapes::asConstant(from), tc = Shapes::asConstant(to),
+         sc = Shapes::asConstant(step);
+    if (sc && *sc == 0)
+      return op->emitError("a step of 0");
+    // The common cases keep expressions without bounds: [a:], [:-b], [a:b] of a symbolic size that is not clamped away.
+    auto wrapped = [&](AffineExpr e) { return s.select(s.less(e, zero), e + n, e); };
+    auto up = [&]() -> AffineExpr {
+      AffineExpr a = fc && *fc == 0 ? zero : s.min(s.max(wrapped(from), zero), n);
+      AffineExpr b = tc && *tc >= (int64_t)INT32_MAX ? n
+                     : to == n                       ? n
+                                                     : s.min(s.max(wrapped(to), zero), n);
+      AffineExpr length = a == zero ? b : s.max(b - a, zero);
+      return sc && *sc == 1 ? length : length.ceilDiv(step);
+    };
+    auto down = [&]() -> AffineExpr {
+      AffineExpr a = s.min(s.max(wrapped(from), minusOne), n - 1);
+      AffineExpr b = tc && *tc <= -(int64_t)INT32_MAX ? minusOne : s.min(s.max(wrapped(to), minusOne), n - 1);
+      return s.max(a - b, zero).ceilDiv(-step);
+    };
+    if (sc)
+      out[axis] = *sc > 0 ? up() : down();
+    else
+      out[axis] = s.select(s.less(zero, step), (up(), s.max(s.min(s.max(wrapped(to), zero), n) -
+                                                                s.min(s.max(wrapped(from), zero), n), zero).ceilDiv(s.max(step, s.constant(1)))),
+                           s.max(s.min(s.max(wrapped(from), minusOne), n - 1) -
+                                     s.min(s.max(wrapped(to), minusOne), n - 1), zero).ceilDiv(s.max(-step, s.constant(1))));
+    (void)nc;
+  }
+  s.set(op->getResult(0), out);
+  if (auto k = s.known(x); k && d.size() == 1) {
+    auto a = constants(*starts), b = constants(*ends), c = constants(*steps);
+    if (a && b && c) {
+      int64_t n = k->size(), step = (*c)[0];
+      auto clamp = [&](int64_t v, int64_t lo, int64_t hi) { return std::clamp(v < 0 ? v + n : v, lo, hi); };
+      Dims part;
+      if (step > 0)
+        for (int64_t i = clamp((*a)[0], 0, n), e = clamp((*b)[0], 0, n); i < e; i += step)
+          part.push_back((*k)[i]);
+      else
+        for (int64_t i = clamp((*a)[0], -1, n - 1), e = (*b)[0] < -n ? -1 : clamp((*b)[0], -1, n - 1); i > e; i += step)
+          part.push_back((*k)[i]);
+      s.setKnown(op->getResult(0), part);
+    }
+  }
+  return success();
+}
+
+static LogicalResult concat(Operation *op, Shapes &s) {
+  Dims d = s.dims(op->getOperand(0));
+  int64_t axis = wrapAxis(onnx::intAttr(op, "axis"), d.size());
+  if (axis < 0 || axis >= (int64_t)d.size())
+    return op->emitError("axis ") << axis << " is out of range";
+  bool allKnown = d.size() == 1;
+  Dims elements;
+  AffineExpr total = s.constant(0);
+  for (Value v : op->getOperands()) {
+    Dims e = s.dims(v);
+    if (e.size() != d.size())
+      return op->emitError("inputs have different ranks");
+    for (size_t i = 0; i < d.size(); ++i)
+      if (isa<AffineConstantExpr>(e[i]) && (int64_t)i != axis) {
+        if (isa<AffineConstantExpr>(d[i]) && d[i] != e[i])
+          return op->emitError("inputs differ in dimension ") << i;
+        d[i] = e[i];
+      }
+    total = total + e[axis];
+    auto k = s.known(v);
+    allKnown &= k.has_value();
+    if (k)
+      elements.append(*k);
+  }
+  d[axis] = total;
+  s.set(op->getResult(0), d);
+  if (allKnown)
+    s.setKnown(op->getResult(0), elements);
+  return success();
+}
+
+static LogicalResult split(Operation *op, Shapes &s) {
+  Dims d = s.dims(op->getOperand(0));
+  int64_t axis = wrapAxis(onnx::intAttr(op, "axis"), d.size()), n = op->getNumResults();
+  if (axis < 0 || axis >= (int64_t)d.size())
+    return op->emitError("axis is out of range");
+  Dims sizes;
+  if (!onnx::isNone(op->getOperand(1))) {
+    auto given = s.elements(op, op->getOperand(1));
+    if (failed(given))
+      return failure();
+    sizes = *given;
+    if ((int64_t)sizes.size() != n)
+      return op->emitError("has ") << n << " outputs and " << sizes.size() << " sizes";
+  } else {
+    AffineExpr part = d[axis].ceilDiv(n);
+    for (int64_t i = 0; i < n; ++i)
+      sizes.push_back(i + 1 < n ? part : simplifyAffineExpr(d[axis] - part * (n - 1), 0, 1 << 20));
+  }
+  auto k = s.known(op->getOperand(0));
+  auto c = constants(sizes);
+  int64_t at = 0;
+  for (int64_t i = 0; i < n; ++i) {
+    Dims e = d;
+    e[axis] = sizes[i];
+    s.set(op->getResult(i), e);
+    if (k && c) {
+      s.setKnown(op->getResult(i), Dims(k->begin() + at, k->begin() + at + (*c)[i]));
+      at += (*c)[i];
+    }
+  }
+  return success();
+}
+
+static LogicalResult gather(Operation *op, Shapes &s) {
+  Dims d = s.dims(op->getOperand(0)), i = s.dims(op->getOperand(1)), out;
+  int64_t axis = wrapAxis(onnx::intAttr(op, "axis"), d.size());
+  if (axis < 0 || axis >= (int64_t)d.size())
+    return op->emitError("axis is out of range");
+  out.append(d.begin(), d.begin() + axis);
+  out.append(i.begin(), i.end());
+  out.append(d.begin() + axis + 1, d.end());
+  s.set(op->getResult(0), out);
+  auto k = s.known(op->getOperand(0)), at = s.known(op->getOperand(1));
+  auto c = at ? constants(*at) : std::nullopt;
+  if (k && c && d.size() == 1) {
+    Dims part;
+    for (int64_t v : *c) {
+      if (v < -(int64_t)k->size() || v >= (int64_t)k->size())
+        return op->emitError("index ") << v << " is out of range";
+      part.push_back((*k)[wrapAxis(v, k->size())]);
+    }
+    s.setKnown(op->getResult(0), part);
+  }
+  return success();
+}
+
+static void keepKnown(Operation *op, Shapes &s) {
+  if (auto k = s.known(op->getOperand(0)); k && s.rank(op->getResult(0)) <= 1)
+    s.setKnown(op->getResult(0), *k);
+}
+
+static LogicalResult shapeOf(Operation *op, Shapes &s) {
+  Dims d = s.dims(op->getOperand(0));
+  int64_t n = d.size(), from = onnx::intAttr(op, "start"), to = onnx::intAttr(op, "end", n);
+  from = std::clamp<int64_t>(from < 0 ? from + n : from, 0, n);
+  to = std::clamp<int64_t>(to < 0 ? to + n : to, from, n);
+  Dims part(d.begin() + from, d.begin() + std::max(from, to));
+  s.set(op->getResult(0), {s.constant(part.size())});
+  s.setKnown(op->getResult(0), part);
+  return success();
+}
+
+static LogicalResult range(Operation *op, Shapes &s) {
+  // (limit - start) / delta of integers is a size; other kinds come through a count computed at run time.
+  auto a = s.known(op->getOperand(0)), b = s.known(op->getOperand(1)), c = s.known(op->getOperand(2));
+  AffineExpr n;
+  if (isa<IntegerType>(s.element(op->getOperand(0)))) {
+    auto x = s.elements(op, op->getOperand(0)), y = s.elements(op, op->getOperand(1)), z = s.elements(op, op->getOperand(2));
+    if (failed(x) || failed(y) || failed(z))
+      return failure();
+    auto step = Shapes::asConstant((*z)[0]);
+    if (step && *step == 0)
+      return op->emitError("a step of 0");
+    AffineExpr span = (*y)[0] - (*x)[0], zero = s.constant(0);
+    if (step)
+      n = *step > 0 ? span.ceilDiv(*step) : (-span).ceilDiv(-*step);
+    else
+      n = s.select(s.less(zero, (*z)[0]), span.ceilDiv(s.max((*z)[0], s.constant(1))),
+                   (-span).ceilDiv(s.max(-(*z)[0], s.constant(1))));
+    // A size of the graph is not negative, other spans may be.
+    bool isSize = step && *step == 1 && Shapes::asConstant((*x)[0]) == 0 && b && !Shapes::asConstant((*y)[0]) &&
+                  isa<AffineSymbolExpr>((*y)[0]) && !op->getOperand(1).getDefiningOp<onnx::ConstantOp>();
+    if (!isSize)
+      n = s.max(n, zero);
+  } else {
+    auto read = [&](Value v) -> std::optional<double> {
+      auto value = onnx::constantValue(v);
+      if (!value || !isa<FloatType>(value.getElementType()))
+        return std::nullopt;
+      return (*value.getValues<APFloat>().begin()).convertToDouble();
+    };
+    auto x = read(op->getOperand(0)), y = read(op->getOperand(1)), z = read(op->getOperand(2));
+    if (x && y && z) {
+      n = s.constant(std::max<int64_t>(0, (int64_t)std::ceil((*y - *x) / *z)));
+    } else {
+      // onnx: max(ceil((limit - start) / delta), 0), computed by ordinary operators.
+      Type scalar = RankedTensorType::get({}, s.element(op->getOperand(0)));
+      auto make = [&](StringRef name, ValueRange in, Type t, ArrayRef<NamedAttribute> attrs = {}) {
+        OperationState state(op->getLoc(), ("onnx." + name).str(), in, {t}, attrs);
+        return s.b.create(state)->getResult(0);
+      };
+      Value span = make("Sub", {op->getOperand(1), op->getOperand(0)}, scalar);
+      Value count = make("Ceil", make("Div", {span, op->getOperand(2)}, scalar), scalar);
+      auto to = s.b.getNamedAttr("to", IntegerAttr::get(s.b.getIntegerType(64, true), 7));
+      Value integer = make("Cast", count, RankedTensorType::get({}, s.b.getI64Type()), to);
+      n = s.max((*s.elements(op, integer))[0], s.constant(0));
+    }
+  }
+  s.set(op->getResult(0), {n});
+  auto count = Shapes::asConstant(n);
+  if (a && b && c && count && *count <= 64) {
+    Dims out;
+    for (int64_t i = 0; i < *count; ++i)
+      out.push_back((*a)[0] + (*c)[0] * i);
+    s.setKnown(op->getResult(0), out);
+  }
+  return success();
+}
+
+void ssm::addMovementShapes(llvm::StringMap<ShapeRule> &rules) {
+  rules["Reshape"] = reshape;
+  rules["Slice"] = slice;
+  rules["Concat"] = concat;
+  rules["Split"] = split;
+  rules["Gather"] = gather;
+  rules["Shape"] = shapeOf;
+  rules["Range"] = range;
+  rules["Size"] = [](Operation *op, Shapes &s) -> LogicalResult {
+    s.set(op->getResult(0), {});
+    s.setKnown(op->getResult(0), {s.product(s.dims(op->getOperand(0)))});
+    return success();
+  };
+  rules["Transpose"] = [](Operation *op, Shapes &s) -> LogicalResult {
+    Dims d = s.dims(op->getOperand(0)), out;
+    SmallVector<int64_t> perm = onnx::intsAttr(op, "perm");
+    if (!op->hasAttr("perm"))
+      for (int64_t i = d.size() - 1; i >= 0; --i)
+        perm.push_back(i);
+    if (perm.size() != d.size())
+      return op->emitError("perm has ") << perm.size() << " entries, the input has rank " << d.size();
+    llvm::SmallDenseSet<int64_t> seen;
+    for (int64_t p : perm) {
+      if (p < 0 || p >= (int64_t)d.size() || !seen.insert(p).second)
+        return op->emitError("perm is not a permutation");
+      out.push_back(d[p]);
+    }
+    s.set(op->getResult(0), out);
+    keepKnown(op, s);
+    return success();
+  };
+  rules["Squeeze"] = [](Operation *op, Shapes &s) -> LogicalResult {
+    Dims d = s.dims(op->getOperand(0)), out;
+    bool all = onnx::isNone(op->getOperand(1));
+    auto axes = axesOf(op, s, 1, d.size());
+    if (failed(axes))
+      return failure();
+    for (size_t i = 0; i < d.size(); ++i)
+      if (!llvm::is_contained(*axes, i) || (all && Shapes::asConstant(d[i]) != 1))
+        out.push_back(d[i]);
+    s.set(op->getResult(0), out);
+    keepKnown(op, s);
+    return success();
+  };
+  rules["Unsqueeze"] = [](Operation *op, Shapes &s) -> LogicalResult {
+    Dims d = s.dims(op->getOperand(0)), out;
+    auto known = s.known(op->getOperand(1));
+    int64_t rank = d.size() + (known ? known->size() : 0);
+    auto axes = axesOf(op, s, 1, rank);
+    if (failed(axes))
+      return failure();
+    size_t next = 0;
+    for (int64_t i = 0; i < rank; ++i) {
+      if (llvm::is_contained(*axes, i))
+        out.push_back(s.constant(1));
+      else if (next < d.size())
+        out.push_back(d[next++]);
+    }
+    if (next != d.size() || (int64_t)out.size() != rank)
+      return op->emitError("axes are not distinct");
+    s.set(op->getResult(0), out);
+    keepKnown(op, s);
+    return success();
+  };
+  rules["Flatten"] = [](Operation *op, Shapes &s) -> LogicalResult {
+    Dims d = s.dims(op->getOperand(0));
+    int64_t axis = onnx::intAttr(op, "axis", 1);
+    axis = axis < 0 ? axis + d.size() : axis;
+    if (axis < 0 || axis > (int64_t)d.size())
+      return op->emitError("axis is out of range");
+    ArrayRef<AffineExpr> all(d);
+    s.set(op->getResult(0), {s.product(all.take_front(axis)), s.product(all.drop_front(axis))});
+    return success();
+  };
+  rules["Expand"] = [](Operation *op, Shapes &s) -> LogicalResult {
+    if (onnx::isNone(op->getOperand(1)))
+      return success();
+    auto shape = s.elements(op, op->getOperand(1));
+    if (failed(shape))
+      return failure();
+    s.set(op->getResult(0), s.broadcast(s.dims(op->getOperand(0)), *shape));
+    if (auto k = s.known(op->getOperand(0)); k && s.rank(op->getResult(0)) == 1 && k->size() == 1)
+      if (auto n = Shapes::asConstant(s.dims(op->getResult(0))[0]); n && *n <= 64)
+        s.setKnown(op->getResult(0), Dims(*n, (*k)[0]));
+    return success();
+  };
+  rules["Tile"] = [](Operation *op, Shapes &s) -> LogicalResult {
+    auto repeats = s.elements(op, op->getOperand(1));
+    if (failed(repeats))
+      return failure();
+    Dims d = s.dims(op->getOperand(0));
+    if (repeats->size() != d.size())
+      return op->emitError("repeats has ") << repeats->size() << " entries, the input has rank " << d.size();
+    for (size_t i = 0; i < d.size(); ++i)
+      d[i] = d[i] * (*repeats)[i];
+    s.set(op->getResult(0), d);
+    return success();
+  };
+  rules["ConstantOfShape"] = [](Operation *op, Shapes &s) -> LogicalResult {
+    if (onnx::isNone(op->getOperand(0)))
+      return success();
+    auto shape = s.elements(op, op->getOperand(0));
+    if (failed(shape))
+      return failure();
+    for (AffineExpr e : *shape)
+      if (auto c = Shapes::asConstant(e); c && *c < 0)
+        return op->emitError("shape has the size ") << *c;
+    s.set(op->getResult(0), *shape);
+    if (shape->size() == 1)
+      if (auto n = Shapes::asConstant((*shape)[0]); n && *n <= 64 && isa<IntegerType>(s.element(op->getResult(0)))) {
+        auto value = op->getAttrOfType<DenseElementsAttr>("value");
+        if (value)
+          s.setKnown(op->getResult(0), Dims(*n, s.constant(onnx::intValues(value)[0])));
+      }
+    return success();
+  };
+  rules["GatherElements"] = [](Operation *op, Shapes &s) -> LogicalResult {
+    s.set(op->getResult(0), s.dims(op->getOperand(1)));
+    return success();
+  };
+  rules["GatherND"] = [](Operation *op, Shapes &s) -> LogicalResult {
+    Dims d = s.dims(op->getOperand(0)), i = s.dims(op->getOperand(1));
+    auto last = Shapes::asConstant(i.back());
+    if (!last)
+      return op->emitError("the last size of indices is not known");
+    int64_t batch = onnx::intAttr(op, "batch_dims");
+    if (batch + *last > (int64_t)d.size())
+      return op->emitError("indices have more entries than the input has dimensions");
+    Dims out(i.begin(), i.end() - 1);
+    out.append(d.begin() + batch + *last, d.end());
+    s.set(op->getResult(0), out);
+    return success();
+  };
+  rules["Pad"] = [](Operation *op, Shapes &s) -> LogicalResult {
+    Dims d = s.dims(op->getOperand(0));
+    auto pads = s.elements(op, op->getOperand(1));
+    auto axes = axesOf(op, s, 3, d.size());
+    if (failed(pads) || failed(axes))
+      return failure();
+    if (pads->size() != 2 * axes->size())
+      return op->emitError("pads has ") << pads->size() << " entries for " << axes->size() << " axes";
+    for (auto [i, axis] : llvm::enumerate(*axes))
+      d[axis] = d[axis] + (*pads)[i] + (*pads)[i + axes->size()];
+    s.set(op->getResult(0), d);
+    return success();
+  };
+  rules["OneHot"] = [](Operation *op, Shapes &s) -> LogicalResult {
+    Dims d = s.dims(op->getOperand(0));
+    FailureOr<Dims> depth = Dims();
+    if (isa<IntegerType>(s.element(op->getOperand(1)))) {
+      depth = s.elements(op, op->getOperand(1));
+    } else {
+      auto to = s.b.getNamedAttr("to", IntegerAttr::get(s.b.getIntegerType(64, true), 7));
+      OperationState state(op->getLoc(), "onnx.Cast", op->getOperand(1),
+                           {onnx::withDims(s.b.getI64Type(), s.dims(op->getOperand(1)))}, {to});
+      depth = s.elements(op, s.b.create(state)->getResult(0));
+    }
+    if (failed(depth))
+      return failure();
+    int64_t axis = onnx::intAttr(op, "axis", -1);
+    axis = axis < 0 ? axis + d.size() + 1 : axis;
+    d.insert(d.begin() + axis, (*depth)[0]);
+    s.set(op->getResult(0), d);
+    return success();
+  };
+  rules["TopK"] = [](Operation *op, Shapes &s) -> LogicalResult {
+    Dims d = s.dims(op->getOperand(0));
+    auto k = s.elements(op, op->getOperand(1));
+    if (failed(k))
+      return failure();
+    d[wrapAxis(onnx::intAttr(op, "axis", -1), d.size())] = (*k)[0];
+    s.set(op->getResult(0), d);
+    s.set(op->getResult(1), d);
+    return success();
+  };
+
+  // Sequences and optionals.
+  auto sequenceElement = [](Value v) { return cast<onnx::SequenceType>(v.getType()).getElement(); };
+  auto bindAll = [](Shapes &s, Value r, Type element) -> LogicalResult {
+    auto ranked = dyn_cast<RankedTensorType>(element);
+    if (!ranked)
+      return emitError(r.getLoc(), "the rank of the elements of a sequence is not known");
+    Dims d;
+    r.setType(RankedTensorType::get(SmallVector<int64_t>(ranked.getRank(), ShapedType::kDynamic), ranked.getElementType()));
+    for (int64_t i = 0; i < ranked.getRank(); ++i)
+      d.push_back(ranked.isDynamicDim(i) ? s.boundDim(r, i) : s.constant(ranked.getDimSize(i)));
+    s.set(r, d);
+    return success();
+  };
+  auto plain = [](Type t) -> Type { // without sizes that only this block knows
+    auto r = dyn_cast<RankedTensorType>(t);
+    return r ? (Type)RankedTensorType::get(r.getShape(), r.getElementType()) : t;
+  };
+  rules["SequenceEmpty"] = [](Operation *, Shapes &) { return success(); };
+  rules["SequenceConstruct"] = [=](Operation *op, Shapes &s) -> LogicalResult {
+    Type t = plain(op->getOperand(0).getType());
+    for (Value v : op->getOperands())
+      t = joinElements(t, v.getType());
+    op->getResult(0).setType(onnx::SequenceType::get(s.context, plain(t)));
+    return success();
+  };
+  rules["SequenceInsert"] = [=](Operation *op, Shapes &s) -> LogicalResult {
+    Type t = joinElements(sequenceElement(op->getOperand(0)), op->getOperand(1).getType());
+    op->getResult(0).setType(onnx::SequenceType::get(s.context, plain(t)));
+    return success();
+  };
+  rules["SequenceErase"] = [](Operation *op, Shapes &) -> LogicalResult {
+    op->getResult(0).setType(op->getOperand(0).getType());
+    return success();
+  };
+  rules["SequenceAt"] = [=](Operation *op, Shapes &s) -> LogicalResult {
+    return bindAll(s, op->getResult(0), sequenceElement(op->getOperand(0)));
+  };
+  rules["SequenceLength"] = [](Operation *op, Shapes &s) -> LogicalResult {
+    s.set(op->getResult(0), {});
+    return success();
+  };
+  rules["ConcatFromSequence"] = [=](Operation *op, Shapes &s) -> LogicalResult {
+    auto t = dyn_cast<RankedTensorType>(sequenceElement(op->getOperand(0)));
+    if (!t)
+      return op->emitError("the rank of the elements of a sequence is not known");
+    bool stack = onnx::intAttr(op, "new_axis");
+    int64_t rank = t.getRank() + stack, axis = wrapAxis(onnx::intAttr(op, "axis"), rank);
+    SmallVector<int64_t> shape(t.getShape());
+    if (stack)
+      shape.insert(shape.begin() + axis, ShapedType::kDynamic);
+    else
+      shape[axis] = ShapedType::kDynamic;
+    return bindAll(s, op->getResult(0), RankedTensorType::get(shape, t.getElementType()));
+  };
+  rules["SplitToSequence"] = [=](Operation *op, Shapes &s) -> LogicalResult {
+    auto t = cast<RankedTensorType>(op->getOperand(0).getType());
+    int64_t axis = wrapAxis(onnx::intAttr(op, "axis"), t.getRank());
+    SmallVector<int64_t> shape(t.getShape());
+    if (onnx::isNone(op->getOperand(1)) && !onnx::intAttr(op, "keepdims", 1))
+      shape.erase(shape.begin() + axis);
+    else
+      shape[axis] = onnx::isNone(op->getOperand(1)) ? 1 : ShapedType::kDynamic;
+    op->getResult(0).setType(onnx::SequenceType::get(s.context, RankedTensorType::get(shape, t.getElementType())));
+    return success();
+  };
+}

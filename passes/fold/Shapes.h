@@ -1,0 +1,83 @@
+//===- Shapes.h - what shape rules work with --------------------*- C++ -*-===//
+#ifndef SSM_PASSES_FOLD_SHAPES_H
+#define SSM_PASSES_FOLD_SHAPES_H
+
+#include "dialects/Onnx/OnnxDialect.h"
+#include "llvm/ADT/StringMap.h"
+#include "mlir/IR/Builders.h"
+
+namespace ssm {
+
+using Dims = llvm::SmallVector<mlir::AffineExpr>;
+
+/// State of shape inference. Expressions are over the module's symbols.
+class Shapes {
+public:
+  Shapes(mlir::ModuleOp module);
+  mlir::OpBuilder b;
+  mlir::MLIRContext *context;
+
+  // Expressions.
+  mlir::AffineExpr constant(int64_t v) { return mlir::getAffineConstantExpr(v, context); }
+  static std::optional<int64_t> asConstant(mlir::AffineExpr e);
+  mlir::AffineExpr bound(llvm::StringRef kind, mlir::AffineExpr x, mlir::AffineExpr y);
+  mlir::AffineExpr min(mlir::AffineExpr x, mlir::AffineExpr y) { return bound("min", x, y); }
+  mlir::AffineExpr max(mlir::AffineExpr x, mlir::AffineExpr y) { return bound("max", x, y); }
+  mlir::AffineExpr equal(mlir::AffineExpr x, mlir::AffineExpr y) { return bound("eq", x, y); }
+  mlir::AffineExpr less(mlir::AffineExpr x, mlir::AffineExpr y) { return bound("lt", x, y); }
+  mlir::AffineExpr select(mlir::AffineExpr condition, mlir::AffineExpr x, mlir::AffineExpr y);
+  mlir::AffineExpr broadcast(mlir::AffineExpr x, mlir::AffineExpr y);
+  Dims broadcast(llvm::ArrayRef<mlir::AffineExpr> x, llvm::ArrayRef<mlir::AffineExpr> y);
+  mlir::AffineExpr product(llvm::ArrayRef<mlir::AffineExpr> dims);
+  /// product(x) / product(y), with equal factors cancelled.
+  mlir::AffineExpr quotient(llvm::ArrayRef<mlir::AffineExpr> x, llvm::ArrayRef<mlir::AffineExpr> y);
+
+  // Values.
+  bool ranked(mlir::Value v) { return mlir::isa<mlir::RankedTensorType>(v.getType()); }
+  int64_t rank(mlir::Value v) { return mlir::cast<mlir::RankedTensorType>(v.getType()).getRank(); }
+  Dims dims(mlir::Value v) { return onnx::getDimExprs(mlir::cast<mlir::RankedTensorType>(v.getType())); }
+  mlir::Type element(mlir::Value v) { return mlir::cast<mlir::TensorType>(v.getType()).getElementType(); }
+  /// Elements of a small integer tensor where they are known expressions.
+  std::optional<Dims> known(mlir::Value v);
+  /// The same, reading them at run time where they are not; fails for an unknown number of elements.
+  mlir::FailureOr<Dims> elements(mlir::Operation *user, mlir::Value v);
+  void setKnown(mlir::Value v, Dims elements);
+  void set(mlir::Value result, llvm::ArrayRef<mlir::AffineExpr> dims);
+  /// New symbols for all dims of a value of which the rank is known, bound after its definition.
+  mlir::AffineExpr boundDim(mlir::Value v, unsigned axis);
+  bool visibleIn(mlir::AffineExpr e, mlir::Block *block);
+
+  mlir::LogicalResult inferBlock(mlir::Block &block);
+  mlir::LogicalResult infer(mlir::Operation *op);
+  mlir::LogicalResult inferIf(onnx::IfOp op);
+  mlir::LogicalResult inferLoop(onnx::LoopOp op);
+  mlir::LogicalResult inferScan(onnx::ScanOp op);
+  /// Replaces values whose elements are all known by onnx.Dims or onnx.Constant.
+  void replaceKnown();
+  void finish();
+  int64_t newSymbol(mlir::Block *home);
+
+private:
+  mlir::ModuleOp module;
+  llvm::SmallVector<mlir::Attribute> names;
+  llvm::DenseMap<int64_t, mlir::Block *> homes;
+  llvm::DenseMap<mlir::Value, Dims> knownElements;
+  llvm::DenseMap<std::pair<mlir::Block *, mlir::Attribute>, mlir::AffineExpr> boundExprs;
+  void forgetBlock(mlir::Block &block);
+  void insertAfter(mlir::Value v);
+};
+
+using ShapeRule = std::function<mlir::LogicalResult(mlir::Operation *, Shapes &)>;
+/// The rule of an operator by its name without dialect; null when it has none.
+const ShapeRule *shapeRule(llvm::StringRef opType);
+// Families.
+void addElementwiseShapes(llvm::StringMap<ShapeRule> &rules);
+void addMovementShapes(llvm::StringMap<ShapeRule> &rules);
+void addNeuralShapes(llvm::StringMap<ShapeRule> &rules);
+
+/// Type of a sequence that holds elements of both types.
+mlir::Type joinElements(mlir::Type x, mlir::Type y);
+inline int64_t wrapAxis(int64_t axis, int64_t rank) { return axis < 0 ? axis + rank : axis; }
+
+} // namespace ssm
+#endif
