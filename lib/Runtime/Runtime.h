@@ -43,13 +43,27 @@ void ssmrt_parallel_for(ssmrt *rt, int64_t count, void (*body)(void *args, int64
 void ssmrt_profile_begin(ssmrt *rt, int32_t id);
 void ssmrt_profile_end(ssmrt *rt, int32_t id);
 
-/* Sequences: reference-free, a sequence owns copies of its elements. `data` elements are copied in. */
+/* Sequences are immutable to generated code once filled, and live as long as the call. Elements are copied in;
+ * position INT64_MAX appends, negative ones count from the end. */
 ssm_value *ssmrt_sequence_new(ssmrt *rt);
 ssm_value *ssmrt_sequence_copy(ssmrt *rt, const ssm_value *sequence);
 void ssmrt_sequence_insert(ssmrt *rt, ssm_value *sequence, int64_t position, int32_t dtype, int32_t rank, const int64_t *dims, const void *data);
 void ssmrt_sequence_erase(ssmrt *rt, ssm_value *sequence, int64_t position);
 const ssm_value *ssmrt_sequence_at(ssmrt *rt, const ssm_value *sequence, int64_t position);
-void ssmrt_sequence_free(ssmrt *rt, ssm_value *sequence);
+/* All elements joined along axis, or stacked on a new one. The result lives as long as the call. */
+const ssm_value *ssmrt_sequence_concat(ssmrt *rt, const ssm_value *sequence, int64_t axis, int64_t new_axis);
+/* Parts of a tensor along axis: num_parts sizes; num_parts 0: sizes[0] is the size of each part; -1: parts of one, without
+ * the axis when keepdims is 0. */
+ssm_value *ssmrt_sequence_split(ssmrt *rt, int32_t dtype, int32_t rank, const int64_t *dims, const void *data, int64_t axis,
+                                int64_t num_parts, const int64_t *sizes, int64_t keepdims);
+/* Gives an output a deep copy of a sequence. */
+void ssmrt_output_sequence(ssmrt *rt, ssm_value *output, const ssm_value *sequence);
+
+/* Rows that a Loop collects for a scan output. */
+void *ssmrt_rows_new(ssmrt *rt);
+void ssmrt_rows_push(ssmrt *rt, void *rows, const void *data, int64_t bytes);
+/* Copies all rows to `to` and frees them. */
+void ssmrt_rows_take(ssmrt *rt, void *rows, void *to);
 
 #ifdef __cplusplus
 }

@@ -53,6 +53,8 @@ namespace {
 // Layout of ssm_value (include/ssm-mlir-c/model.h).
 constexpr int64_t kValueBytes = 152, kShapeOffset = 16, kDataOffset = 144;
 constexpr int64_t kEmbedLimit = 64 << 10;
+// While dispatches still lie in the same module their C declarations need other names.
+constexpr StringLiteral kCallPrefix = "call.";
 using Pred = arith::CmpIPredicate;
 
 class GraphLowering {
@@ -285,7 +287,7 @@ LogicalResult GraphLowering::emitDispatch(DispatchOp op) {
   }
   for (AffineExpr e : op.getSymbols().getResults())
     arguments.push_back(size(e));
-  h.call(op.getCallee(), {}, arguments);
+  h.call((kCallPrefix + op.getCallee()).str(), {}, arguments);
   return success();
 }
 
@@ -732,6 +734,21 @@ LogicalResult GraphLowering::run(func::FuncOp main) {
   scopes.pop_back();
   module->setAttr(kSideAttr, ArrayAttr::get(context, side));
   main.erase();
+  // Dispatches are compiled as a module of their own; here they are functions of C.
+  auto dispatches = ModuleOp::create(h.b.getUnknownLoc(), "dispatches");
+  for (auto f : llvm::make_early_inc_range(module.getOps<func::FuncOp>()))
+    if (f->hasAttr(kDispatchAttr)) {
+      f->remove();
+      dispatches.push_back(f);
+    }
+  for (LLVM::LLVMFuncOp f : module.getOps<LLVM::LLVMFuncOp>())
+    if (f.getName().starts_with(kCallPrefix))
+      f.setName(f.getName().drop_front(kCallPrefix.size()));
+  module.walk([](LLVM::CallOp call) {
+    if (auto callee = call.getCallee(); callee && callee->starts_with(kCallPrefix))
+      call.setCallee(callee->drop_front(kCallPrefix.size()));
+  });
+  module.push_back(dispatches);
   return success();
 }
 

@@ -1,0 +1,94 @@
+//===- Model.cpp - what a library says of its model ------------------------===//
+#include "lib/Driver/Model.h"
+#include "dialects/Onnx/OnnxDialect.h"
+#include "llvm/IR/Constants.h"
+#include "llvm/IR/Module.h"
+#include "llvm/Support/JSON.h"
+#include "llvm/Support/raw_ostream.h"
+
+using namespace mlir;
+using namespace ssm;
+
+namespace ssm {
+int32_t onnxDtype(Type t);
+}
+
+ModelDescription ssm::describeModel(ModuleOp module) {
+  ModelDescription d;
+  auto main = module.lookupSymbol<func::FuncOp>("main");
+  auto names = module->getAttrOfType<ArrayAttr>("onnx.symbols");
+  auto describe = [&](Type type, StringAttr name) {
+    IoDescription io;
+    io.name = name ? name.str() : "";
+    if (auto o = dyn_cast<onnx::OptionalType>(type)) {
+      io.optional = 1;
+      type = o.getElement();
+    }
+    if (auto s = dyn_cast<onnx::SequenceType>(type)) {
+      io.kind = 2;
+      type = s.getElement();
+    }
+    if (auto t = dyn_cast<TensorType>(type))
+      io.dtype = onnxDtype(t.getElementType());
+    if (auto t = dyn_cast<RankedTensorType>(type); t && io.kind == 1)
+      for (int64_t i = 0; i < t.getRank(); ++i) {
+        io.dims.push_back(t.isDynamicDim(i) ? -1 : t.getDimSize(i));
+        auto s = dyn_cast<AffineSymbolExpr>(onnx::getDimExpr(t, i));
+        bool named = s && names && s.getPosition() < names.size();
+        io.symbols.push_back(named ? cast<StringAttr>(names[s.getPosition()]).str() : "");
+      }
+    return io;
+  };
+  for (unsigned i = 0; i < main.getNumArguments(); ++i)
+    d.inputs.push_back(describe(main.getArgument(i).getType(), main.getArgAttrOfType<StringAttr>(i, "onnx.name")));
+  for (unsigned i = 0; i < main.getNumResults(); ++i)
+    d.outputs.push_back(describe(main.getResultTypes()[i], main.getResultAttrOfType<StringAttr>(i, "onnx.name")));
+  llvm::json::Object facts;
+  if (auto model = module->getAttrOfType<DictionaryAttr>("onnx.model"))
+    for (NamedAttribute a : model) {
+      if (auto s = dyn_cast<StringAttr>(a.getValue()))
+        facts[a.getName().str()] = llvm::json::fixUTF8(s.getValue());
+      else if (auto i = dyn_cast<IntegerAttr>(a.getValue()))
+        facts[a.getName().str()] = i.getInt();
+    }
+  llvm::raw_string_ostream os(d.metadata);
+  os << llvm::json::Value(llvm::json::Object{
+      {"compiler", "ssm-mlir"}, {"model", std::move(facts)}, {"profile", llvm::json::Array{}}, {"state", llvm::json::Array{}}});
+  return d;
+}
+
+void ssm::addModelDescription(llvm::Module &module, const ModelDescription &model, int64_t sideBytes, StringRef sideHash) {
+  llvm::LLVMContext &c = module.getContext();
+  auto *i32 = llvm::Type::getInt32Ty(c);
+  auto *i64 = llvm::Type::getInt64Ty(c);
+  auto *ptr = llvm::PointerType::get(c, 0);
+  auto constant = [&](llvm::Constant *value) -> llvm::Constant * {
+    return new llvm::GlobalVariable(module, value->getType(), true, llvm::GlobalValue::PrivateLinkage, value);
+  };
+  auto text = [&](StringRef s) { return constant(llvm::ConstantDataArray::getString(c, s)); };
+  auto number = [&](int64_t v) -> llvm::Constant * { return llvm::ConstantInt::getSigned(i32, v); };
+  auto *ioType = llvm::StructType::get(c, {ptr, i32, i32, i32, i32, ptr, ptr});
+  auto array = [&](llvm::Type *t, ArrayRef<llvm::Constant *> v) -> llvm::Constant * {
+    if (v.empty())
+      return llvm::ConstantPointerNull::get(ptr);
+    return constant(llvm::ConstantArray::get(llvm::ArrayType::get(t, v.size()), v));
+  };
+  auto ios = [&](const std::vector<IoDescription> &list) {
+    SmallVector<llvm::Constant *> rows;
+    for (const IoDescription &io : list) {
+      SmallVector<llvm::Constant *> dims, symbols;
+      for (int64_t d : io.dims)
+        dims.push_back(llvm::ConstantInt::getSigned(i64, d));
+      for (const std::string &s : io.symbols)
+        symbols.push_back(text(s));
+      rows.push_back(llvm::ConstantStruct::get(ioType, {text(io.name), number(io.kind), number(io.optional), number(io.dtype),
+                                                        number(io.dims.size()), array(i64, dims), array(ptr, symbols)}));
+    }
+    return array(ioType, rows);
+  };
+  auto *type = llvm::StructType::get(c, {i32, i32, i32, i32, ptr, ptr, ptr, i64, ptr});
+  auto *value = llvm::ConstantStruct::get(
+      type, {number(1), number(model.inputs.size()), number(model.outputs.size()), number(0), ios(model.inputs),
+             ios(model.outputs), text(model.metadata), llvm::ConstantInt::get(i64, sideBytes), text(sideHash)});
+  new llvm::GlobalVariable(module, type, true, llvm::GlobalValue::ExternalLinkage, value, "ssm_generated_model");
+}

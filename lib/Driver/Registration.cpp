@@ -1,0 +1,29 @@
+//===- Registration.cpp - all dialects and passes --------------------------===//
+#include "lib/Driver/Registration.h"
+#include "dialects/Onnx/OnnxDialect.h"
+#include "dialects/Ssm/SsmDialect.h"
+#include "mlir/InitAllDialects.h"
+#include "mlir/InitAllExtensions.h"
+#include "mlir/InitAllPasses.h"
+#include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
+#include "passes/fold/Passes.h"
+#include "passes/group/Passes.h"
+#include "passes/lower/Passes.h"
+#include "passes/target/Passes.h"
+
+void ssm::registerDialects(mlir::DialectRegistry &registry) {
+  mlir::registerAllDialects(registry);
+  mlir::registerAllExtensions(registry);
+  mlir::registerBuiltinDialectTranslation(registry);
+  mlir::registerLLVMDialectTranslation(registry);
+  registry.insert<ssm::SsmDialect, ssm::onnx::OnnxDialect>();
+}
+
+void ssm::registerPasses() {
+  mlir::registerAllPasses();
+  registerSsmFoldPasses();
+  registerSsmGroupPasses();
+  registerSsmLowerPasses();
+  registerSsmTargetPassesPasses();
+}
