@@ -1,0 +1,418 @@
+//===- Reductions.cpp - Reduce*, ArgMin/Max, Softmax, scans, pools ---------===//
+#include "dialects/Onnx/OnnxDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "passes/lower/Registry.h"
+
+using namespace mlir;
+using namespace ssm;
+
+namespace {
+using It = utils::IteratorType;
+using Cmp = Scalar::Compare;
+
+/// How one kind of reduction starts, goes on and ends; all on compute values of t.
+struct Kind {
+  std::function<Value(Scalar &, Type)> init;
+  std::function<Value(Scalar &, Value acc, Value x, Type)> step;
+  std::function<Value(Scalar &, Value acc, Value count, Type)> finish; // may be null
+};
+
+Value zero(Scalar &s, Type t) { return s.constant(t, 0.0); }
+Value addStep(Scalar &s, Value a, Value x, Type t) { return s.add(a, x, t); }
+
+Kind kindOf(StringRef name) {
+  if (name == "ReduceSum")
+    return {zero, addStep, {}};
+  if (name == "ReduceMean")
+    return {zero, addStep, [](Scalar &s, Value a, Value n, Type t) { return s.div(a, s.fromIndex(n, t), t); }};
+  if (name == "ReduceProd")
+    return {[](Scalar &s, Type t) { return s.constant(t, 1.0); }, [](Scalar &s, Value a, Value x, Type t) { return s.mul(a, x, t); }, {}};
+  if (name == "ReduceMax")
+    return {[](Scalar &s, Type t) { return s.lowest(t); }, [](Scalar &s, Value a, Value x, Type t) { return s.max(a, x, t); }, {}};
+  if (name == "ReduceMin")
+    return {[](Scalar &s, Type t) { return s.highest(t); }, [](Scalar &s, Value a, Value x, Type t) { return s.min(a, x, t); }, {}};
+  if (name == "ReduceL1")
+    return {zero, [](Scalar &s, Value a, Value x, Type t) { return s.add(a, s.abs(x, t), t); }, {}};
+  auto squares = [](Scalar &s, Value a, Value x, Type t) { return s.add(a, s.mul(x, x, t), t); };
+  if (name == "ReduceSumSquare")
+    return {zero, squares, {}};
+  if (name == "ReduceL2")
+    return {zero, squares, [](Scalar &s, Value a, Value, Type t) -> Value {
+              if (isa<FloatType>(t))
+                return s.apply<math::SqrtOp>(a);
+              Type f64 = s.b.getF64Type();
+              return s.cast(s.apply<math::SqrtOp>(s.cast(a, t, f64)), f64, t);
+            }};
+  if (name == "ReduceLogSum")
+    return {zero, addStep, [](Scalar &s, Value a, Value, Type t) -> Value { return s.apply<math::LogOp>(a); }};
+  return {};
+}
+
+struct Axes {
+  SmallVector<bool> reduced;
+  AffineMap map;                 // input loops -> kept result indices (with keepdims: constants 0)
+  SmallVector<It> iterators;
+  Value count;
+};
+
+Axes axesFor(Emitter &e, Tensor x, ArrayRef<int64_t> axes, RankedTensorType result) {
+  Axes a;
+  MLIRContext *c = e.b.getContext();
+  a.reduced.assign(x.rank(), false);
+  for (int64_t axis : axes)
+    a.reduced[normalAxis(axis, x.rank())] = true;
+  bool keep = result.getRank() == x.rank();
+  SmallVector<AffineExpr> exprs;
+  a.count = e.index(1);
+  for (int64_t i = 0; i < x.rank(); ++i) {
+    a.iterators.push_back(a.reduced[i] ? It::reduction : It::parallel);
+    if (a.reduced[i])
+      a.count = arith::MulIOp::create(e.b, e.loc, a.count, e.dim(x, i));
+    if (!a.reduced[i])
+      exprs.push_back(getAffineDimExpr(i, c));
+    else if (keep)
+      exprs.push_back(getAffineConstantExpr(0, c));
+  }
+  a.map = AffineMap::get(x.rank(), 0, exprs, c);
+  return a;
+}
+
+RankedTensorType withElement(RankedTensorType t, Type element) {
+  return RankedTensorType::get(t.getShape(), element, t.getEncoding());
+}
+
+LogicalResult reduce(Operation *op, Emitter &e) {
+  StringRef name = op->getName().stripDialect();
+  Tensor x = e.operand(op, 0);
+  RankedTensorType result = Emitter::resultType(op);
+  SmallVector<int64_t> axes;
+  bool given = op->getNumOperands() > 1 && !onnx::isNone(op->getOperand(1));
+  if (given) {
+    auto values = onnx::intValues(op->getOperand(1));
+    if (!values) {
+      if (cast<RankedTensorType>(op->getOperand(1).getType()).getNumElements() != 0)
+        return op->emitError("axes that are computed at run time are not supported");
+      values.emplace();
+    }
+    axes = *values;
+  }
+  if (axes.empty()) {
+    if (onnx::intAttr(op, "noop_with_empty_axes")) {
+      Type t = x.element();
+      e.setResult(op, 0, e.map(result, {{x, e.b.getMultiDimIdentityMap(x.rank())}}, [&](Scalar &s, ValueRange v) -> Value {
+        if (name == "ReduceSumSquare") return s.mul(v[0], v[0], t);
+        if (name == "ReduceL1" || name == "ReduceL2") return s.abs(v[0], t);
+        if (name == "ReduceLogSum") return s.apply<math::LogOp>(v[0]);
+        return v[0];
+      }));
+      return success();
+    }
+    for (int64_t i = 0; i < x.rank(); ++i)
+      axes.push_back(i);
+  }
+  Axes a = axesFor(e, x, axes, result);
+  Type t = x.element(), k = computeType(t);
+  AffineMap identity = e.b.getMultiDimIdentityMap(x.rank()), out = e.b.getMultiDimIdentityMap(result.getRank());
+  auto accType = withElement(result, k);
+  if (name == "ReduceLogSumExp") {
+    // max + log(sum(exp(x - max))), with an infinite maximum left alone.
+    Value m = e.reduce(accType, a.map, {{x, identity}}, a.iterators, e.scalar().lowest(t),
+                       [&](Scalar &s, Value acc, ValueRange v) { return s.max(acc, v[0], t); });
+    auto finite = [&](Scalar &s, Value v) {
+      double inf = std::numeric_limits<double>::infinity();
+      Value isInf = s.compare(Cmp::Equal, s.abs(v, k), s.constant(k, inf), k);
+      return s.select(isInf, zero(s, k), v);
+    };
+    Value sum = e.reduce(accType, a.map, {{x, identity}, {{m, accType}, a.map}}, a.iterators, zero(*std::make_unique<Scalar>(e.b, e.loc), k),
+                         [&](Scalar &s, Value acc, ValueRange v) {
+                           return s.add(acc, s.apply<math::ExpOp>(s.sub(v[0], finite(s, v[1]), k)), k);
+                         });
+    e.setResult(op, 0, e.map(result, {{{sum, accType}, out}, {{m, accType}, out}}, [&](Scalar &s, ValueRange v) {
+      return s.add(s.apply<math::LogOp>(v[0]), finite(s, v[1]), k);
+    }));
+    return success();
+  }
+  Kind kind = kindOf(name);
+  if (t.isInteger(1)) { // max and min of bools
+    bool isMax = name == "ReduceMax";
+    Value init = e.scalar().constant(t, isMax ? 0.0 : 1.0);
+    Value r = e.reduce(accType, a.map, {{x, identity}}, a.iterators, init, [&](Scalar &s, Value acc, ValueRange v) -> Value {
+      if (isMax)
+        return arith::OrIOp::create(s.b, s.loc, acc, v[0]);
+      return arith::AndIOp::create(s.b, s.loc, acc, v[0]);
+    });
+    e.setResult(op, 0, e.toStorage(r, result));
+    return success();
+  }
+  Scalar s0 = e.scalar();
+  Value r = e.reduce(accType, a.map, {{x, identity}}, a.iterators, kind.init(s0, t),
+                     [&](Scalar &s, Value acc, ValueRange v) { return kind.step(s, acc, v[0], t); });
+  if (kind.finish)
+    e.setResult(op, 0, e.map(result, {{{r, accType}, out}}, [&](Scalar &s, ValueRange v) { return kind.finish(s, v[0], a.count, t); }));
+  else
+    e.setResult(op, 0, e.toStorage(r, result));
+  return success();
+}
+
+/// Softmax, LogSoftmax, Hardmax over one axis.
+LogicalResult softmax(Operation *op, Emitter &e) {
+  StringRef name = op->getName().stripDialect();
+  Tensor x = e.operand(op, 0);
+  RankedTensorType result = Emitter::resultType(op);
+  int64_t axis = normalAxis(onnx::intAttr(op, "axis", -1), x.rank());
+  SmallVector<AffineExpr> d = onnx::getDimExprs(x.type);
+  d[axis] = getAffineConstantExpr(1, op->getContext());
+  Type t = x.element(), k = computeType(t);
+  auto stat = onnx::withDims(k, d);
+  Axes a = axesFor(e, x, {axis}, stat);
+  AffineMap identity = e.b.getMultiDimIdentityMap(x.rank());
+  Value m = e.reduce(stat, a.map, {{x, identity}}, a.iterators, e.scalar().lowest(k),
+                     [&](Scalar &s, Value acc, ValueRange v) { return s.max(acc, v[0], k); });
+  if (name == "Hardmax") {
+    // 1 at the first maximum: nothing before it on the axis is as large.
+    e.setResult(op, 0, e.generate(result, [&](Scalar &s, ValueRange i) -> Value {
+      SmallVector<Value> at(i);
+      Value own = e.at(x, i);
+      at[axis] = s.index(0);
+      Value best = e.at({m, stat}, at);
+      auto loop = scf::ForOp::create(s.b, s.loc, s.index(0), i[axis], s.index(1), ValueRange{s.constant(s.b.getI1Type(), 1.0)});
+      {
+        OpBuilder::InsertionGuard guard(e.b);
+        e.b.setInsertionPointToStart(loop.getBody());
+        at[axis] = loop.getInductionVar();
+        Value smaller = s.compare(Cmp::NotEqual, e.at(x, at), best, k);
+        scf::YieldOp::create(e.b, s.loc, arith::AndIOp::create(e.b, s.loc, loop.getRegionIterArgs()[0], smaller).getResult());
+      }
+      Value first = arith::AndIOp::create(s.b, s.loc, loop.getResult(0), s.compare(Cmp::Equal, own, best, k));
+      return s.select(first, s.constant(t, 1.0), s.constant(t, 0.0));
+    }));
+    return success();
+  }
+  bool log = name == "LogSoftmax";
+  auto wide = withElement(result, k);
+  Value exps = x.value;
+  Scalar s0 = e.scalar();
+  Value sum;
+  if (log) {
+    sum = e.reduce(stat, a.map, {{x, identity}, {{m, stat}, a.map}}, a.iterators, zero(s0, k),
+                   [&](Scalar &s, Value acc, ValueRange v) { return s.add(acc, s.apply<math::ExpOp>(s.sub(v[0], v[1], k)), k); });
+    e.setResult(op, 0, e.map(result, {{x, identity}, {{m, stat}, a.map}, {{sum, stat}, a.map}}, [&](Scalar &s, ValueRange v) {
+      return s.sub(s.sub(v[0], v[1], k), s.apply<math::LogOp>(v[2]), k);
+    }));
+    return success();
+  }
+  exps = e.map(wide, {{x, identity}, {{m, stat}, a.map}},
+               [&](Scalar &s, ValueRange v) -> Value { return s.apply<math::ExpOp>(s.sub(v[0], v[1], k)); });
+  sum = e.reduce(stat, a.map, {{{exps, wide}, identity}}, a.iterators, zero(s0, k),
+                 [&](Scalar &s, Value acc, ValueRange v) { return s.add(acc, v[0], k); });
+  e.setResult(op, 0, e.map(result, {{{exps, wide}, identity}, {{sum, stat}, a.map}},
+                           [&](Scalar &s, ValueRange v) { return s.div(v[0], v[1], k); }));
+  return success();
+}
+
+LogicalResult argument(Operation *op, Emitter &e) {
+  bool isMax = op->getName().stripDialect() == "ArgMax", last = onnx::intAttr(op, "select_last_index");
+  Tensor x = e.operand(op, 0);
+  RankedTensorType result = Emitter::resultType(op);
+  int64_t axis = normalAxis(onnx::intAttr(op, "axis"), x.rank());
+  bool keep = result.getRank() == x.rank();
+  Type t = x.element();
+  e.setResult(op, 0, e.generate(result, [&](Scalar &s, ValueRange i) -> Value {
+    SmallVector<Value> at(i);
+    if (!keep)
+      at.insert(at.begin() + axis, Value());
+    at[axis] = s.index(0);
+    Value first = e.at(x, at);
+    auto loop = scf::ForOp::create(s.b, s.loc, s.index(1), e.dim(x, axis), s.index(1), ValueRange{first, at[axis]});
+    OpBuilder::InsertionGuard guard(e.b);
+    e.b.setInsertionPointToStart(loop.getBody());
+    at[axis] = loop.getInductionVar();
+    Value v = e.at(x, at), best = loop.getRegionIterArgs()[0];
+    Cmp kind = isMax ? (last ? Cmp::GreaterEqual : Cmp::Greater) : (last ? Cmp::LessEqual : Cmp::Less);
+    Value better = s.compare(kind, v, best, t);
+    scf::YieldOp::create(e.b, s.loc, ValueRange{s.select(better, v, best), s.select(better, at[axis], loop.getRegionIterArgs()[1])});
+    e.b.setInsertionPointAfter(loop);
+    return s.fromIndex(loop.getResult(1), e.b.getI64Type());
+  }));
+  return success();
+}
+
+LogicalResult cumulative(Operation *op, Emitter &e) {
+  bool product = op->getName().stripDialect() == "CumProd";
+  Tensor x = e.operand(op, 0), axisTensor = e.operand(op, 1);
+  auto values = onnx::intValues(op->getOperand(1));
+  if (!values || values->size() != 1)
+    return op->emitError("an axis that is computed at run time is not supported");
+  int64_t axis = normalAxis((*values)[0], x.rank());
+  bool exclusive = onnx::intAttr(op, "exclusive"), reverse = onnx::intAttr(op, "reverse");
+  RankedTensorType result = Emitter::resultType(op);
+  Type t = x.element(), k = computeType(t);
+  // One pass along the axis for each line: a loop nest over the other dims carries the accumulator.
+  SmallVector<Value> indices;
+  Value tensor = e.empty(result);
+  std::function<Value(int64_t, Value)> nest = [&](int64_t dim, Value current) -> Value {
+    if (dim == axis)
+      return nest(dim + 1, current);
+    if (dim == x.rank()) {
+      Value n = e.dim(x, axis);
+      Scalar s = e.scalar();
+      Value start = s.constant(t, product ? 1.0 : 0.0);
+      auto loop = scf::ForOp::create(e.b, e.loc, e.index(0), n, e.index(1), ValueRange{current, start});
+      OpBuilder::InsertionGuard guard(e.b);
+      e.b.setInsertionPointToStart(loop.getBody());
+      Value i = loop.getInductionVar();
+      if (reverse)
+        i = arith::SubIOp::create(e.b, e.loc, arith::SubIOp::create(e.b, e.loc, n, e.index(1)), i);
+      SmallVector<Value> at(indices);
+      at.insert(at.begin() + axis, i);
+      Value acc = loop.getRegionIterArgs()[1], v = e.at(x, at);
+      Value next = product ? s.mul(acc, v, k) : s.add(acc, v, k);
+      Value stored = s.store(exclusive ? acc : next, t);
+      Value inserted = tensor::InsertOp::create(e.b, e.loc, stored, loop.getRegionIterArgs()[0], at);
+      scf::YieldOp::create(e.b, e.loc, ValueRange{inserted, next});
+      return loop.getResult(0);
+    }
+    auto loop = scf::ForOp::create(e.b, e.loc, e.index(0), e.dim(x, dim), e.index(1), ValueRange{current});
+    OpBuilder::InsertionGuard guard(e.b);
+    e.b.setInsertionPointToStart(loop.getBody());
+    indices.push_back(loop.getInductionVar());
+    Value inner = nest(dim + 1, loop.getRegionIterArgs()[0]);
+    indices.pop_back();
+    scf::YieldOp::create(e.b, e.loc, inner);
+    return loop.getResult(0);
+  };
+  e.setResult(op, 0, nest(0, tensor));
+  return success();
+}
+
+/// MaxPool, AveragePool, LpPool and their global forms: a loop over the window for each element.
+LogicalResult pool(Operation *op, Emitter &e) {
+  StringRef name = op->getName().stripDialect();
+  bool global = name.consume_front("Global");
+  Tensor x = e.operand(op, 0);
+  int64_t n = x.rank() - 2;
+  RankedTensorType result = Emitter::resultType(op);
+  Type t = x.element(), k = computeType(t);
+  auto ones = [&](StringRef attr) {
+    auto v = onnx::intsAttr(op, attr);
+    v.resize(n, 1);
+    return v;
+  };
+  SmallVector<int64_t> strides = ones("strides"), dilations = ones("dilations"), kernel = onnx::intsAttr(op, "kernel_shape"),
+                       pads = onnx::intsAttr(op, "pads");
+  pads.resize(2 * n, 0);
+  StringRef automatic = onnx::stringAttr(op, "auto_pad", "NOTSET");
+  bool isMax = name == "MaxPool", average = name == "AveragePool";
+  bool includePad = onnx::intAttr(op, "count_include_pad");
+  double p = onnx::intAttr(op, "p", 2);
+  auto sub = [&](Value a, Value b) -> Value { return arith::SubIOp::create(e.b, e.loc, a, b); };
+  auto add = [&](Value a, Value b) -> Value { return arith::AddIOp::create(e.b, e.loc, a, b); };
+  auto mul = [&](Value a, Value b) -> Value { return arith::MulIOp::create(e.b, e.loc, a, b); };
+  SmallVector<Value> starts, taps, padded; // padded: end of the padded extent, for count_include_pad
+  for (int64_t i = 0; i < n; ++i) {
+    Value size = e.dim(x, i + 2);
+    taps.push_back(global ? size : e.index(kernel[i]));
+    if (automatic.starts_with("SAME")) {
+      Value reach = add(mul(sub(e.size(onnx::getDimExpr(result, i + 2)), e.index(1)), e.index(strides[i])),
+                        e.index((kernel[i] - 1) * dilations[i] + 1));
+      Value total = arith::MaxSIOp::create(e.b, e.loc, sub(reach, size), e.index(0));
+      Value low = automatic == "SAME_LOWER" ? add(total, e.index(1)) : total;
+      starts.push_back(arith::ShRUIOp::create(e.b, e.loc, low, e.index(1)));
+      padded.push_back(add(size, sub(total, starts.back())));
+    } else {
+      bool valid = automatic == "VALID";
+      starts.push_back(e.index(global || valid ? 0 : pads[i]));
+      padded.push_back(add(size, e.index(global || valid ? 0 : pads[i + n])));
+    }
+  }
+  // Gives (value, position of the maximum or number of elements).
+  auto window = [&](Scalar &s, ValueRange i) -> std::pair<Value, Value> {
+    Value init = isMax ? s.lowest(t) : s.constant(t, 0.0);
+    SmallVector<Value> at(i.begin(), i.end());
+    std::function<std::pair<Value, Value>(int64_t, Value, Value, Value)> nest =
+        [&](int64_t d, Value acc, Value second, Value inside) -> std::pair<Value, Value> {
+      if (d == n) {
+        // Reads are clamped; what lies in the padding does not count.
+        SmallVector<Value> safe(at.begin(), at.end());
+        for (int64_t q = 0; q < n; ++q)
+          safe[q + 2] = arith::MaxSIOp::create(e.b, s.loc, e.index(0), arith::MinSIOp::create(e.b, s.loc, at[q + 2], sub(e.dim(x, q + 2), e.index(1))));
+        Value v = e.at(x, safe);
+        if (isMax) {
+          Value better = arith::AndIOp::create(e.b, s.loc, inside, s.compare(Cmp::Greater, v, acc, t));
+          // The first element of a window counts even when it is the lowest value.
+          Value none = arith::CmpIOp::create(e.b, s.loc, arith::CmpIPredicate::slt, second, e.index(0));
+          better = arith::OrIOp::create(e.b, s.loc, better, arith::AndIOp::create(e.b, s.loc, inside, none));
+          Value flat = at[0];
+          bool columns = onnx::intAttr(op, "storage_order");
+          flat = add(mul(at[0], e.dim(x, 1)), at[1]);
+          for (int64_t q = 0; q < n; ++q)
+            flat = mul(flat, e.dim(x, q + 2));
+          Value inner = e.index(0);
+          if (!columns)
+            for (int64_t q = 0; q < n; ++q)
+              inner = add(mul(inner, e.dim(x, q + 2)), safe[q + 2]);
+          else
+            for (int64_t q = n - 1; q >= 0; --q)
+              inner = add(mul(inner, e.dim(x, q + 2)), safe[q + 2]);
+          return {s.select(better, v, acc), s.select(better, add(flat, inner), second)};
+        }
+        if (name == "LpPool")
+          v = s.pow(s.abs(v, k), s.constant(k, p), k);
+        Value next = s.add(acc, v, k);
+        return {s.select(inside, next, acc), s.select(inside, add(second, e.index(1)), second)};
+      }
+      auto loop = scf::ForOp::create(e.b, s.loc, e.index(0), taps[d], e.index(1), ValueRange{acc, second});
+      OpBuilder::InsertionGuard guard(e.b);
+      e.b.setInsertionPointToStart(loop.getBody());
+      Value position = sub(add(mul(i[d + 2], e.index(strides[d])), mul(loop.getInductionVar(), e.index(dilations[d]))), starts[d]);
+      at[d + 2] = position;
+      Value ok = arith::CmpIOp::create(e.b, s.loc, arith::CmpIPredicate::ult, position, e.dim(x, d + 2));
+      if (inside)
+        ok = arith::AndIOp::create(e.b, s.loc, inside, ok);
+      auto [a, c] = nest(d + 1, loop.getRegionIterArgs()[0], loop.getRegionIterArgs()[1], ok);
+      scf::YieldOp::create(e.b, s.loc, ValueRange{a, c});
+      return {loop.getResult(0), loop.getResult(1)};
+    };
+    return nest(0, init, isMax ? e.index(-1) : e.index(0), Value());
+  };
+  e.setResult(op, 0, e.generate(result, [&](Scalar &s, ValueRange i) -> Value {
+    auto [acc, count] = window(s, i);
+    if (average) {
+      if (includePad) {
+        // Elements of the window within the padded input.
+        count = e.index(1);
+        for (int64_t d = 0; d < n; ++d) {
+          Value from = sub(mul(i[d + 2], e.index(strides[d])), starts[d]);
+          Value room = sub(padded[d], from);
+          Value fit = arith::CeilDivSIOp::create(e.b, s.loc, room, e.index(dilations[d]));
+          count = mul(count, arith::MinSIOp::create(e.b, s.loc, fit, taps[d]));
+        }
+      }
+      return s.div(acc, s.fromIndex(count, k), k);
+    }
+    if (name == "LpPool")
+      return s.apply<math::PowFOp>(ValueRange{acc, s.constant(k, 1.0 / p)});
+    return acc;
+  }));
+  if (isMax && op->getNumResults() > 1)
+    if (auto second = Emitter::resultType(op, 1))
+      e.setResult(op, 1, e.generate(second, [&](Scalar &s, ValueRange i) { return s.fromIndex(window(s, i).second, e.b.getI64Type()); }));
+  return success();
+}
+} // namespace
+
+void ssm::populateReductions(Registry &r) {
+  for (const char *name : {"ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMax", "ReduceMean", "ReduceMin",
+                           "ReduceProd", "ReduceSum", "ReduceSumSquare"})
+    r.lower(name, reduce);
+  for (const char *name : {"Softmax", "LogSoftmax", "Hardmax"})
+    r.lower(name, softmax);
+  r.lower("ArgMax", argument);
+  r.lower("ArgMin", argument);
+  r.lower("CumSum", cumulative);
+  r.lower("CumProd", cumulative);
+  for (const char *name : {"MaxPool", "AveragePool", "LpPool", "GlobalMaxPool", "GlobalAveragePool", "GlobalLpPool"})
+    r.lower(name, pool);
+}
