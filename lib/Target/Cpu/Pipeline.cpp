@@ -39,12 +39,13 @@ void ssm::buildDispatchPipeline(OpPassManager &pm) {
   bufferization::OneShotBufferizePassOptions bufferize;
   bufferize.bufferizeFunctionBoundaries = false;
   f.addPass(bufferization::createEmptyTensorEliminationPass());
-  f.addPass(bufferization::createOneShotBufferizePass(bufferize));
-  f.addPass(createCanonicalizerPass());
-  f.addPass(createCSEPass());
+  pm.addPass(bufferization::createOneShotBufferizePass(bufferize));
+  OpPassManager &h = pm.nest<func::FuncOp>();
+  h.addPass(createCanonicalizerPass());
+  h.addPass(createCSEPass());
   bufferization::PromoteBuffersToStackPassOptions stack;
   stack.maxAllocSizeInBytes = 4096;
-  f.addPass(bufferization::createPromoteBuffersToStackPass(stack));
+  h.addPass(bufferization::createPromoteBuffersToStackPass(stack));
   bufferization::buildBufferDeallocationPipeline(pm, {});
   pm.addPass(createConvertBufferizationToMemRefPass());
   OpPassManager &g = pm.nest<func::FuncOp>();
