@@ -56,12 +56,15 @@ const ssm_value *ssmrt_sequence_concat(ssmrt *rt, const ssm_value *sequence, int
  * the axis when keepdims is 0. */
 ssm_value *ssmrt_sequence_split(ssmrt *rt, int32_t dtype, int32_t rank, const int64_t *dims, const void *data, int64_t axis,
                                 int64_t num_parts, const int64_t *sizes, int64_t keepdims);
+int64_t ssmrt_sequence_length(const ssm_value *sequence);
 /* Gives an output a deep copy of a sequence. */
 void ssmrt_output_sequence(ssmrt *rt, ssm_value *output, const ssm_value *sequence);
 
 /* Rows that a Loop collects for a scan output. */
 void *ssmrt_rows_new(ssmrt *rt);
 void ssmrt_rows_push(ssmrt *rt, void *rows, const void *data, int64_t bytes);
+/* How often ssmrt_rows_push was called. */
+int64_t ssmrt_rows_count(const void *rows);
 /* Copies all rows to `to` and frees them. */
 void ssmrt_rows_take(ssmrt *rt, void *rows, void *to);
 

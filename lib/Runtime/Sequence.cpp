@@ -1,5 +1,7 @@
 //===- Sequence.cpp - sequences of one call --------------------------------===//
-// A sequence is an ssm_value whose data are ssm_values; all of it lies in buffers of the call and goes with it.
+// Elements are never changed once they are in a sequence, so copies of a sequence share them, and share the array of
+// elements too: one copy may append behind what the others see, as long as nobody has appended there yet. A loop that
+// appends to a fresh copy in every iteration is thus linear. All memory is the call's and goes with it.
 //===----------------------------------------------------------------------===//
 #include "lib/Runtime/State.h"
 #include <stdlib.h>
@@ -7,26 +9,40 @@
 
 using namespace ssm;
 
-int64_t ssm::elementCount(const ssm_value *v) {
-  int64_t n = 1;
-  for (int32_t i = 0; i < v->rank; ++i)
-    n *= v->shape[i];
-  return n;
-}
+namespace {
+/// An array of elements of this call; `used` counts what any sequence that shares it has put there.
+struct alignas(64) Elements {
+  int64_t used, capacity;
+};
+} // namespace
 
 static ssm_value *elements(const ssm_value *s) { return static_cast<ssm_value *>(s->data); }
 
-static void fill(ssmrt *rt, ssm_value *v, int32_t dtype, int32_t rank, const int64_t *dims, const void *data) {
+/// The array behind a sequence, or null for one the caller gave.
+static Elements *arrayOf(ssmrt *rt, const ssm_value *s) {
+  const ssm_value *inputs = callOf(rt)->inputs;
+  bool foreign = inputs && s >= inputs && s < inputs + ssm_generated_model.num_inputs;
+  bool shared = s->shape[1]; // a copy of a foreign one
+  return foreign || shared || !s->data ? nullptr : static_cast<Elements *>(s->data) - 1;
+}
+
+static ssm_value *newArray(ssmrt *rt, int64_t used, int64_t capacity) {
+  auto *array = static_cast<Elements *>(ssmrt_alloc(rt, sizeof(Elements) + capacity * sizeof(ssm_value)));
+  array->used = used;
+  array->capacity = capacity;
+  return reinterpret_cast<ssm_value *>(array + 1);
+}
+
+static void setTensor(ssm_value *v, int32_t dtype, int32_t rank, const int64_t *dims) {
   memset(v, 0, sizeof *v);
   v->kind = SSM_TENSOR;
   v->dtype = dtype;
   v->rank = rank;
-  memcpy(v->shape, dims, rank * sizeof(int64_t));
-  int64_t bytes = elementCount(v) * dtypeBytes(dtype);
-  v->data = ssmrt_alloc(rt, bytes);
-  if (data)
-    memcpy(v->data, data, bytes);
+  if (rank)
+    memcpy(v->shape, dims, rank * sizeof(int64_t));
 }
+
+static int64_t bytesOf(const ssm_value *v) { return elementCount(v->rank, v->shape) * dtypeBytes(v->dtype); }
 
 ssm_value *ssmrt_sequence_new(ssmrt *rt) {
   auto *s = static_cast<ssm_value *>(ssmrt_alloc(rt, sizeof(ssm_value)));
@@ -37,130 +53,173 @@ ssm_value *ssmrt_sequence_new(ssmrt *rt) {
 
 ssm_value *ssmrt_sequence_copy(ssmrt *rt, const ssm_value *from) {
   ssm_value *s = ssmrt_sequence_new(rt);
-  int64_t n = from->shape[0];
-  s->shape[0] = n;
-  s->data = ssmrt_alloc(rt, n * sizeof(ssm_value));
-  if (n)
-    memcpy(s->data, from->data, n * sizeof(ssm_value)); // elements are never changed, so they are shared
+  s->shape[0] = from->shape[0];
+  s->data = from->data;
+  s->shape[1] = from->data && !arrayOf(rt, from);
   return s;
 }
 
-static int64_t position(ssmrt *rt, const ssm_value *s, int64_t at, int64_t limit) {
-  int64_t n = s->shape[0], wrapped = at < 0 ? at + n : at;
-  if (at == INT64_MAX)
-    return n;
-  if (wrapped < 0 || wrapped >= limit) {
-    setError("position %lld is outside a sequence of %lld elements", (long long)at, (long long)n);
-    failCall(rt, 1);
-  }
-  return wrapped;
+static int64_t positionIn(ssmrt *rt, const ssm_value *s, int64_t position, int64_t end) {
+  int64_t length = s->shape[0], at = position < 0 ? position + length : position;
+  if (position == INT64_MAX && end > length)
+    return length;
+  if (at < 0 || at >= end)
+    failCall(rt,
+             error(1, "position %lld is outside a sequence of %lld elements", (long long)position, (long long)length));
+  return at;
 }
 
-void ssmrt_sequence_insert(ssmrt *rt, ssm_value *s, int64_t at, int32_t dtype, int32_t rank, const int64_t *dims,
+/// Makes room for one element at `at`.
+static ssm_value *openGap(ssmrt *rt, ssm_value *s, int64_t at) {
+  int64_t length = s->shape[0];
+  Elements *array = arrayOf(rt, s);
+  if (at == length && array && array->used == length && array->capacity > length) {
+    ++array->used;
+  } else {
+    ssm_value *grown = newArray(rt, length + 1, 2 * length + 4);
+    if (at)
+      memcpy(grown, elements(s), at * sizeof(ssm_value));
+    if (length - at)
+      memcpy(grown + at + 1, elements(s) + at, (length - at) * sizeof(ssm_value));
+    s->data = grown;
+    s->shape[1] = 0;
+  }
+  s->shape[0] = length + 1;
+  return elements(s) + at;
+}
+
+void ssmrt_sequence_insert(ssmrt *rt, ssm_value *s, int64_t position, int32_t dtype, int32_t rank, const int64_t *dims,
                            const void *data) {
-  int64_t n = s->shape[0], where = position(rt, s, at, n + 1);
-  auto *grown = static_cast<ssm_value *>(ssmrt_alloc(rt, (n + 1) * sizeof(ssm_value)));
-  if (where)
-    memcpy(grown, s->data, where * sizeof(ssm_value));
-  if (n - where)
-    memcpy(grown + where + 1, elements(s) + where, (n - where) * sizeof(ssm_value));
-  fill(rt, grown + where, dtype, rank, dims, data);
-  if (s->data)
-    ssmrt_free(rt, s->data);
-  s->data = grown;
-  s->shape[0] = n + 1;
+  int64_t at = positionIn(rt, s, position, s->shape[0] + 1);
+  ssm_value element;
+  setTensor(&element, dtype, rank, dims);
+  int64_t bytes = bytesOf(&element);
+  element.data = ssmrt_alloc(rt, bytes);
+  if (data && bytes)
+    memcpy(element.data, data, bytes);
+  *openGap(rt, s, at) = element;
 }
 
-void ssmrt_sequence_erase(ssmrt *rt, ssm_value *s, int64_t at) {
-  int64_t n = s->shape[0], where = position(rt, s, at, n);
-  memmove(elements(s) + where, elements(s) + where + 1, (n - where - 1) * sizeof(ssm_value));
-  s->shape[0] = n - 1;
-}
-
-const ssm_value *ssmrt_sequence_at(ssmrt *rt, const ssm_value *s, int64_t at) {
-  return elements(s) + position(rt, s, at, s->shape[0]);
-}
-
-const ssm_value *ssmrt_sequence_concat(ssmrt *rt, const ssm_value *s, int64_t axis, int64_t stack) {
-  int64_t n = s->shape[0];
-  if (n == 0) {
-    setError("an empty sequence cannot be joined");
-    failCall(rt, 1);
+void ssmrt_sequence_erase(ssmrt *rt, ssm_value *s, int64_t position) {
+  int64_t length = s->shape[0], at = positionIn(rt, s, position, length);
+  if (at != length - 1) {
+    ssm_value *fresh = newArray(rt, length - 1, length + 4);
+    if (at)
+      memcpy(fresh, elements(s), at * sizeof(ssm_value));
+    memcpy(fresh + at, elements(s) + at + 1, (length - at - 1) * sizeof(ssm_value));
+    s->data = fresh;
+    s->shape[1] = 0;
   }
+  s->shape[0] = length - 1;
+}
+
+const ssm_value *ssmrt_sequence_at(ssmrt *rt, const ssm_value *s, int64_t position) {
+  return elements(s) + positionIn(rt, s, position, s->shape[0]);
+}
+
+int64_t ssmrt_sequence_length(const ssm_value *s) { return s->shape[0]; }
+
+static void copyPart(char *to, int64_t toStride, const char *from, int64_t fromStride, int64_t outer, int64_t bytes) {
+  for (int64_t i = 0; bytes && i < outer; ++i)
+    memcpy(to + i * toStride, from + i * fromStride, bytes);
+}
+
+/// Elements that are joined must agree in type and in every dimension but the axis.
+static void checkJoin(ssmrt *rt, const ssm_value *s, int64_t axis, bool stack) {
+  const ssm_value *first = elements(s);
+  for (int64_t i = 1; i < s->shape[0]; ++i) {
+    const ssm_value *e = elements(s) + i;
+    bool same = e->dtype == first->dtype && e->rank == first->rank;
+    for (int32_t k = 0; same && k < e->rank; ++k)
+      same = e->shape[k] == first->shape[k] || (!stack && k == axis);
+    if (!same)
+      failCall(rt, error(1, "a sequence cannot be joined: element %lld differs from the first in type or shape",
+                         (long long)i));
+  }
+}
+
+const ssm_value *ssmrt_sequence_concat(ssmrt *rt, const ssm_value *s, int64_t axis, int64_t newAxis) {
+  int64_t length = s->shape[0];
+  bool stack = newAxis != 0;
+  if (length == 0)
+    failCall(rt, error(1, "an empty sequence cannot be joined"));
   const ssm_value *e = elements(s);
-  int32_t rank = e->rank + (stack ? 1 : 0);
-  if (axis < 0)
-    axis += rank;
-  int64_t dims[SSM_MAX_RANK];
-  int64_t total = 0;
-  for (int64_t i = 0; i < n; ++i)
-    total += stack ? 1 : e[i].shape[axis];
-  for (int32_t i = 0, k = 0; i < rank; ++i)
-    dims[i] = i == axis ? (k += stack ? 0 : 1, total) : e->shape[k++];
+  int32_t rank = e->rank + stack;
+  int64_t at = axis < 0 ? axis + rank : axis;
+  if (at < 0 || at >= rank || rank > SSM_MAX_RANK)
+    failCall(rt, error(1, "axis %lld is outside elements of rank %d", (long long)axis, e->rank));
+  checkJoin(rt, s, at, stack);
+  int64_t dims[SSM_MAX_RANK], total = 0;
+  for (int64_t i = 0; i < length; ++i)
+    total += stack ? 1 : e[i].shape[at];
+  for (int32_t i = 0; i < rank; ++i)
+    dims[i] = i == at ? total : e->shape[stack && i > at ? i - 1 : i];
   auto *out = static_cast<ssm_value *>(ssmrt_alloc(rt, sizeof(ssm_value)));
-  fill(rt, out, e->dtype, rank, dims, nullptr);
-  int64_t outer = 1, inner = dtypeBytes(e->dtype);
-  for (int64_t i = 0; i < axis; ++i)
-    outer *= dims[i];
-  for (int64_t i = axis + 1; i < rank; ++i)
-    inner *= dims[i];
-  int64_t at = 0;
-  for (int64_t i = 0; i < n; ++i) {
-    int64_t length = (stack ? 1 : e[i].shape[axis]) * inner;
-    for (int64_t o = 0; o < outer; ++o)
-      memcpy(static_cast<char *>(out->data) + o * total * inner + at, static_cast<const char *>(e[i].data) + o * length, length);
-    at += length;
+  setTensor(out, e->dtype, rank, dims);
+  out->data = ssmrt_alloc(rt, bytesOf(out));
+  int64_t outer = elementCount(int32_t(at), dims),
+          inner = elementCount(rank - int32_t(at) - 1, dims + at + 1) * dtypeBytes(e->dtype);
+  char *to = static_cast<char *>(out->data);
+  for (int64_t i = 0; i < length; ++i) {
+    int64_t bytes = (stack ? 1 : e[i].shape[at]) * inner;
+    copyPart(to, total * inner, static_cast<const char *>(e[i].data), bytes, outer, bytes);
+    to += bytes;
   }
   return out;
 }
 
-ssm_value *ssmrt_sequence_split(ssmrt *rt, int32_t dtype, int32_t rank, const int64_t *dims, const void *data, int64_t axis,
-                                int64_t parts, const int64_t *sizes, int64_t keepdims) {
-  if (axis < 0)
-    axis += rank;
-  int64_t whole = dims[axis], outer = 1, inner = dtypeBytes(dtype);
-  for (int64_t i = 0; i < axis; ++i)
-    outer *= dims[i];
-  for (int64_t i = axis + 1; i < rank; ++i)
-    inner *= dims[i];
+ssm_value *ssmrt_sequence_split(ssmrt *rt, int32_t dtype, int32_t rank, const int64_t *dims, const void *data,
+                                int64_t axis, int64_t numParts, const int64_t *sizes, int64_t keepdims) {
+  int64_t along = axis < 0 ? axis + rank : axis;
+  if (along < 0 || along >= rank)
+    failCall(rt, error(1, "axis %lld is outside a tensor of rank %d", (long long)axis, rank));
+  int64_t whole = dims[along], outer = elementCount(int32_t(along), dims);
+  int64_t inner = elementCount(rank - int32_t(along) - 1, dims + along + 1) * dtypeBytes(dtype);
+  bool drop = numParts < 0 && !keepdims;
+  int64_t part = numParts < 0 ? 1 : numParts == 0 ? sizes[0] : 0;
+  if (numParts <= 0 && part <= 0)
+    failCall(rt, error(1, "a tensor cannot be split into parts of size %lld", (long long)part));
+  int64_t count = numParts > 0 ? numParts : (whole + part - 1) / part;
   ssm_value *s = ssmrt_sequence_new(rt);
-  bool drop = parts < 0 && !keepdims;
-  for (int64_t at = 0, k = 0; at < whole; ++k) {
-    int64_t length = parts < 0 ? 1 : parts == 0 ? sizes[0] : k < parts ? sizes[k] : whole - at;
-    if (length <= 0 || (parts > 0 && at + length > whole)) {
-      setError("a sequence cannot be split into parts of %lld", (long long)length);
-      failCall(rt, 1);
-    }
-    if (at + length > whole)
-      length = whole - at;
+  int64_t at = 0;
+  for (int64_t k = 0; k < count; ++k) {
+    int64_t size = numParts > 0 ? sizes[k] : at + part < whole ? part : whole - at;
+    if (size < 0 || at + size > whole)
+      break;
     int64_t shape[SSM_MAX_RANK];
-    int32_t r = 0;
+    int32_t shapeRank = 0;
     for (int32_t i = 0; i < rank; ++i)
-      if (i != axis || !drop)
-        shape[r++] = i == axis ? length : dims[i];
-    ssmrt_sequence_insert(rt, s, INT64_MAX, dtype, r, shape, nullptr);
-    char *to = static_cast<char *>(elements(s)[k].data);
-    for (int64_t o = 0; o < outer; ++o)
-      memcpy(to + o * length * inner, static_cast<const char *>(data) + (o * whole + at) * inner, length * inner);
-    at += length;
+      if (i != along || !drop)
+        shape[shapeRank++] = i == along ? size : dims[i];
+    ssmrt_sequence_insert(rt, s, INT64_MAX, dtype, shapeRank, shape, nullptr);
+    copyPart(static_cast<char *>(elements(s)[k].data), size * inner, static_cast<const char *>(data) + at * inner,
+             whole * inner, outer, size * inner);
+    at += size;
   }
+  if (s->shape[0] != count || at != whole)
+    failCall(rt, error(1, "the sizes of a split do not add up to %lld", (long long)whole));
   return s;
 }
 
 void ssmrt_output_sequence(ssmrt *rt, ssm_value *output, const ssm_value *s) {
-  int64_t n = s->shape[0];
+  ssm_value_free(output);
   memset(output, 0, sizeof *output);
-  auto *copies = static_cast<ssm_value *>(calloc(n + 1, sizeof(ssm_value)));
+  int64_t length = s->shape[0];
+  auto *copies = static_cast<ssm_value *>(calloc(length + 1, sizeof(ssm_value)));
+  if (!copies)
+    failCall(rt, error(2, "out of memory: a sequence of %lld elements", (long long)length));
   output->kind = SSM_SEQUENCE;
   output->owned = 1;
   output->data = copies;
-  for (int64_t i = 0; i < n; ++i) {
+  for (int64_t i = 0; i < length; ++i) {
     const ssm_value *e = elements(s) + i;
-    int64_t bytes = elementCount(e) * dtypeBytes(e->dtype);
-    copies[i] = *e;
+    int64_t bytes = bytesOf(e);
+    void *data = allocateValue(rt, bytes);
+    setTensor(&copies[i], e->dtype, e->rank, e->shape);
+    copies[i].data = data;
     copies[i].owned = 1;
-    copies[i].data = aligned_alloc(64, (bytes + 64) / 64 * 64);
-    memcpy(copies[i].data, e->data, bytes);
-    output->shape[0] = i + 1;
+    output->shape[0] = i + 1; // so far, should the next one fail
+    if (bytes)
+      memcpy(data, e->data, bytes);
   }
 }
