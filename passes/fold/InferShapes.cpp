@@ -100,6 +100,13 @@ Dims Shapes::broadcast(ArrayRef<AffineExpr> x, ArrayRef<AffineExpr> y) {
   return out;
 }
 
+AffineExpr Shapes::isAxis(ArrayRef<AffineExpr> axes, int64_t rank, int64_t i) {
+  AffineExpr found = constant(0);
+  for (AffineExpr a : axes)
+    found = found + equal(a, constant(i)) + equal(a, constant(i - rank));
+  return found;
+}
+
 AffineExpr Shapes::product(ArrayRef<AffineExpr> dims) {
   AffineExpr p = constant(1);
   for (AffineExpr e : dims)

@@ -37,6 +37,31 @@ static FailureOr<SmallVector<int64_t>> axesOf(Operation *op, Shapes &s, unsigned
   return axes;
 }
 
+/// Axes that only run time knows, as expressions; nothing when they are constant or absent.
+static std::optional<FailureOr<Dims>> runtimeAxes(Operation *op, Shapes &s, unsigned operand) {
+  if (operand >= op->getNumOperands() || onnx::isNone(op->getOperand(operand)))
+    return std::nullopt;
+  auto known = s.known(op->getOperand(operand));
+  if (known && constants(*known))
+    return std::nullopt;
+  return s.elements(op, op->getOperand(operand));
+}
+
+Dims ssm::keptDims(Shapes &s, ArrayRef<AffineExpr> d, ArrayRef<AffineExpr> axes) {
+  Dims out;
+  int64_t rank = d.size(), kept = rank - axes.size();
+  for (int64_t k = 0; k < kept; ++k) {
+    AffineExpr size = s.constant(0), before = s.constant(0);
+    for (int64_t i = 0; i < rank; ++i) {
+      AffineExpr stays = s.constant(1) - s.isAxis(axes, rank, i);
+      size = size + stays * s.equal(before, s.constant(k)) * d[i];
+      before = before + stays;
+    }
+    out.push_back(size);
+  }
+  return out;
+}
+
 static LogicalResult reshape(Operation *op, Shapes &s) {
   Value x = op->getOperand(0);
   if (onnx::isNone(op->getOperand(1)))
@@ -98,6 +123,29 @@ static LogicalResult slice(Operation *op, Shapes &s) {
   FailureOr<Dims> steps = Dims(starts->size(), s.constant(1));
   if (op->getNumOperands() > 4 && !onnx::isNone(op->getOperand(4)))
     steps = s.elements(op, op->getOperand(4));
+  if (auto given = runtimeAxes(op, s, 3)) {
+    if (failed(*given) || failed(steps) || (*given)->size() != starts->size() || ends->size() != starts->size())
+      return failure();
+    // Which entry concerns a dimension is a choice by products; the others keep the whole of it.
+    Dims out;
+    AffineExpr zero = s.constant(0), one = s.constant(1), minusOne = s.constant(-1);
+    for (size_t i = 0; i < d.size(); ++i) {
+      AffineExpr n = d[i], size = n;
+      for (size_t j = 0; j < starts->size(); ++j) {
+        auto clamp = [&](AffineExpr e, AffineExpr lo, AffineExpr hi) {
+          return s.min(s.max(s.select(s.less(e, zero), e + n, e), lo), hi);
+        };
+        AffineExpr from = (*starts)[j], to = (*ends)[j], step = (*steps)[j];
+        AffineExpr up = s.max(clamp(to, zero, n) - clamp(from, zero, n), zero).ceilDiv(s.max(step, one));
+        AffineExpr down = s.max(clamp(from, minusOne, n - 1) - clamp(to, minusOne, n - 1), zero).ceilDiv(s.max(-step, one));
+        AffineExpr part = s.select(s.less(zero, step), up, down);
+        size = s.select(s.isAxis({(**given)[j]}, d.size(), i), part, size);
+      }
+      out.push_back(size);
+    }
+    s.set(op->getResult(0), out);
+    return success();
+  }
   FailureOr<SmallVector<int64_t>> axes = axesOf(op, s, 3, starts->size());
   if (!onnx::isNone(op->getOperand(3)))
     axes = axesOf(op, s, 3, d.size());
@@ -351,6 +399,12 @@ void ssm::addMovementShapes(llvm::StringMap<ShapeRule> &rules) {
   rules["Squeeze"] = [](Operation *op, Shapes &s) -> LogicalResult {
     Dims d = s.dims(op->getOperand(0)), out;
     bool all = onnx::isNone(op->getOperand(1));
+    if (auto given = runtimeAxes(op, s, 1)) {
+      if (failed(*given))
+        return failure();
+      s.set(op->getResult(0), keptDims(s, d, **given));
+      return success();
+    }
     auto axes = axesOf(op, s, 1, d.size());
     if (failed(axes))
       return failure();
@@ -364,6 +418,21 @@ void ssm::addMovementShapes(llvm::StringMap<ShapeRule> &rules) {
   rules["Unsqueeze"] = [](Operation *op, Shapes &s) -> LogicalResult {
     Dims d = s.dims(op->getOperand(0)), out;
     auto known = s.known(op->getOperand(1));
+    if (auto given = runtimeAxes(op, s, 1)) {
+      if (failed(*given))
+        return failure();
+      int64_t rank = d.size() + (*given)->size();
+      AffineExpr before = s.constant(0);
+      for (int64_t k = 0; k < rank; ++k) {
+        AffineExpr added = s.isAxis(**given, rank, k), size = added;
+        for (size_t i = 0; i < d.size() && (int64_t)i <= k; ++i)
+          size = size + (s.constant(1) - added) * s.equal(s.constant(k) - before, s.constant(i)) * d[i];
+        before = before + added;
+        out.push_back(size);
+      }
+      s.set(op->getResult(0), out);
+      return success();
+    }
     int64_t rank = d.size() + (known ? known->size() : 0);
     auto axes = axesOf(op, s, 1, rank);
     if (failed(axes))
@@ -453,6 +522,16 @@ void ssm::addMovementShapes(llvm::StringMap<ShapeRule> &rules) {
   rules["Pad"] = [](Operation *op, Shapes &s) -> LogicalResult {
     Dims d = s.dims(op->getOperand(0));
     auto pads = s.elements(op, op->getOperand(1));
+    if (auto given = runtimeAxes(op, s, 3)) {
+      if (failed(*given) || failed(pads) || pads->size() != 2 * (*given)->size())
+        return failure();
+      size_t n = (*given)->size();
+      for (size_t i = 0; i < d.size(); ++i)
+        for (size_t j = 0; j < n; ++j)
+          d[i] = d[i] + s.isAxis({(**given)[j]}, d.size(), i) * ((*pads)[j] + (*pads)[j + n]);
+      s.set(op->getResult(0), d);
+      return success();
+    }
     auto axes = axesOf(op, s, 3, d.size());
     if (failed(pads) || failed(axes))
       return failure();

@@ -47,12 +47,15 @@ static LogicalResult reduction(Operation *op, Shapes &s) {
   if (op->hasAttr("axis") || op->getNumOperands() < 2) {
     axes.push_back(wrapAxis(onnx::intAttr(op, "axis"), d.size()));
   } else if (!onnx::isNone(op->getOperand(1))) {
-    auto k = s.known(op->getOperand(1));
-    if (!k) {
-      auto t = dyn_cast<RankedTensorType>(op->getOperand(1).getType());
-      if (!t || !t.hasStaticShape() || t.getNumElements())
-        return op->emitError("axes that are computed at run time are not supported");
-      k = Dims();
+    auto k = s.elements(op, op->getOperand(1));
+    if (failed(k))
+      return failure();
+    if (llvm::any_of(*k, [](AffineExpr e) { return !isa<AffineConstantExpr>(e); })) {
+      if (keep)
+        for (size_t i = 0; i < d.size(); ++i)
+          d[i] = s.select(s.isAxis(*k, d.size(), i), s.constant(1), d[i]);
+      s.set(op->getResult(0), keep ? d : keptDims(s, d, *k));
+      return success();
     }
     for (AffineExpr e : *k) {
       auto c = Shapes::asConstant(e);

@@ -28,6 +28,8 @@ public:
   mlir::AffineExpr select(mlir::AffineExpr condition, mlir::AffineExpr x, mlir::AffineExpr y);
   mlir::AffineExpr broadcast(mlir::AffineExpr x, mlir::AffineExpr y);
   Dims broadcast(llvm::ArrayRef<mlir::AffineExpr> x, llvm::ArrayRef<mlir::AffineExpr> y);
+  /// 1 where one of the axes (wrapped by rank) is i, else 0; axes must be distinct.
+  mlir::AffineExpr isAxis(llvm::ArrayRef<mlir::AffineExpr> axes, int64_t rank, int64_t i);
   mlir::AffineExpr product(llvm::ArrayRef<mlir::AffineExpr> dims);
   /// product(x) / product(y), with equal factors cancelled.
   mlir::AffineExpr quotient(llvm::ArrayRef<mlir::AffineExpr> x, llvm::ArrayRef<mlir::AffineExpr> y);
@@ -75,6 +77,8 @@ void addElementwiseShapes(llvm::StringMap<ShapeRule> &rules);
 void addMovementShapes(llvm::StringMap<ShapeRule> &rules);
 void addNeuralShapes(llvm::StringMap<ShapeRule> &rules);
 
+/// Sizes that stay when the dimensions of these run-time axes are dropped.
+Dims keptDims(Shapes &s, llvm::ArrayRef<mlir::AffineExpr> d, llvm::ArrayRef<mlir::AffineExpr> axes);
 /// Type of a sequence that holds elements of both types.
 mlir::Type joinElements(mlir::Type x, mlir::Type y);
 inline int64_t wrapAxis(int64_t axis, int64_t rank) { return axis < 0 ? axis + rank : axis; }

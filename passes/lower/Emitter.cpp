@@ -79,8 +79,7 @@ Value Emitter::size(AffineExpr e) {
     }
     }
   }
-  // Only sizes made at the function's top level may be reused anywhere below.
-  if (isa<mlir::FunctionOpInterface>(b.getInsertionBlock()->getParentOp()))
+  if (b.getInsertionBlock() == home)
     sizes_[e] = v;
   return v;
 }

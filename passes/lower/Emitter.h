@@ -22,7 +22,7 @@ struct Tensor {
 
 class Emitter {
 public:
-  Emitter(mlir::OpBuilder &b, llvm::ArrayRef<mlir::Value> symbols) : b(b), loc(b.getUnknownLoc()), symbols(symbols) {}
+  Emitter(mlir::OpBuilder &b, llvm::ArrayRef<mlir::Value> symbols) : b(b), loc(b.getUnknownLoc()), symbols(symbols), home(b.getInsertionBlock()) {}
 
   mlir::OpBuilder &b;
   mlir::Location loc;
@@ -76,6 +76,7 @@ public:
 
 private:
   llvm::ArrayRef<mlir::Value> symbols;
+  mlir::Block *home; // sizes made here may be used anywhere below
   llvm::DenseMap<mlir::Value, mlir::Value> lowered_;
   llvm::DenseMap<mlir::AffineExpr, mlir::Value> sizes_;
 };

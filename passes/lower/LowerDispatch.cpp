@@ -67,6 +67,8 @@ void ElementwiseRun::emit() {
       if (auto constant = onnx::constantValue(v); constant && constant.getNumElements() == 1)
         continue;
       Tensor t = e.tensorOf(v);
+      if (t.rank() > space.getRank())
+        continue; // an operand that only gives its type (CastLike)
       SmallVector<AffineExpr> exprs;
       if (lowering->align)
         exprs = lowering->align(op, use.getOperandNumber());
@@ -156,6 +158,8 @@ Value ElementwiseRun::elementOf(Value v, Operation *user, unsigned number, Scala
     return s.load(arguments[it->second], type.getElementType());
   SmallVector<Value> indices;
   auto space = Emitter::resultType(user);
+  if (type.getRank() > space.getRank())
+    return {};
   for (int64_t i = 0; i < space.getRank(); ++i)
     indices.push_back(linalg::IndexOp::create(s.b, s.loc, i));
   return e.atBroadcast(e.tensorOf(v), space, indices);

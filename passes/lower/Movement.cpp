@@ -32,6 +32,21 @@ Value elementIndex(Emitter &e, Tensor t, int64_t i) {
   return s.toIndex(e.at(t, at), t.element());
 }
 
+/// Tells, for entry i of an axes operand and a dimension, the condition that the entry means the dimension: null for
+/// never, a constant true where that is known. Without the operand entry i means dimension i.
+std::function<Value(int64_t, int64_t)> axisChoice(Emitter &e, Operation *op, unsigned operand, int64_t n, int64_t rank) {
+  auto yes = [&e] { return e.scalar().constant(e.b.getI1Type(), 1.0); };
+  if (operand >= op->getNumOperands() || onnx::isNone(op->getOperand(operand)))
+    return [=](int64_t i, int64_t axis) { return i == axis ? yes() : Value(); };
+  if (auto values = onnx::intValues(op->getOperand(operand)))
+    return [=, axes = *values](int64_t i, int64_t axis) { return normalAxis(axes[i], rank) == axis ? yes() : Value(); };
+  Tensor t = e.operand(op, operand);
+  return [=, &e](int64_t i, int64_t axis) -> Value {
+    I q{e};
+    return q.cmp(Pred::eq, q.wrap(elementIndex(e, t, i), q.c(rank)), q.c(axis));
+  };
+}
+
 LogicalResult transpose(Operation *op, Emitter &e) {
   Tensor x = e.operand(op, 0);
   SmallVector<int64_t> perm = onnx::intsAttr(op, "perm");
@@ -47,30 +62,23 @@ LogicalResult transpose(Operation *op, Emitter &e) {
 }
 
 LogicalResult slice(Operation *op, Emitter &e) {
-  Tensor x = e.operand(op, 0), starts = e.operand(op, 1), axesT = e.operand(op, 3), steps = e.operand(op, 4);
+  Tensor x = e.operand(op, 0), starts = e.operand(op, 1), steps = e.operand(op, 4);
   I q{e};
   int64_t n = starts.type.getDimSize(0);
-  SmallVector<int64_t> axes;
-  if (axesT) {
-    auto values = onnx::intValues(op->getOperand(3));
-    if (!values)
-      return op->emitError("axes that are computed at run time are not supported");
-    axes = *values;
-  } else {
-    for (int64_t i = 0; i < n; ++i)
-      axes.push_back(i);
-  }
+  auto axes = axisChoice(e, op, 3, n, x.rank());
   SmallVector<Value> from(x.rank()), by(x.rank());
-  SmallVector<AffineExpr> exprs;
-  for (int64_t i = 0; i < n; ++i) {
-    int64_t axis = normalAxis(axes[i], x.rank());
-    Value size = e.dim(x, axis);
-    Value start = q.wrap(elementIndex(e, starts, i), size), step = steps ? elementIndex(e, steps, i) : q.c(1);
-    Value forward = q.cmp(Pred::sgt, step, q.c(0));
-    Value up = q.min(q.max(start, q.c(0)), size), down = q.min(q.max(start, q.c(0)), q.sub(size, q.c(1)));
-    from[axis] = q.select(forward, up, down);
-    by[axis] = step;
-  }
+  for (int64_t i = 0; i < n; ++i)
+    for (int64_t axis = 0; axis < x.rank(); ++axis) {
+      Value chosen = axes(i, axis);
+      if (!chosen)
+        continue;
+      Value size = e.dim(x, axis);
+      Value start = q.wrap(elementIndex(e, starts, i), size), step = steps ? elementIndex(e, steps, i) : q.c(1);
+      Value forward = q.cmp(Pred::sgt, step, q.c(0));
+      Value up = q.min(q.max(start, q.c(0)), size), down = q.min(q.max(start, q.c(0)), q.sub(size, q.c(1)));
+      from[axis] = q.select(chosen, q.select(forward, up, down), from[axis] ? from[axis] : q.c(0));
+      by[axis] = q.select(chosen, step, by[axis] ? by[axis] : q.c(1));
+    }
   e.setResult(op, 0, e.generate(Emitter::resultType(op), [&](Scalar &, ValueRange i) {
     SmallVector<Value> at(i);
     for (int64_t d = 0; d < x.rank(); ++d)
@@ -138,19 +146,13 @@ LogicalResult pad(Operation *op, Emitter &e) {
   Tensor x = e.operand(op, 0), pads = e.operand(op, 1), value = e.operand(op, 2);
   I q{e};
   StringRef mode = onnx::stringAttr(op, "mode", "constant");
-  SmallVector<int64_t> axes;
-  if (op->getNumOperands() > 3 && !onnx::isNone(op->getOperand(3))) {
-    auto values = onnx::intValues(op->getOperand(3));
-    if (!values)
-      return op->emitError("axes that are computed at run time are not supported");
-    axes = *values;
-  } else {
-    for (int64_t i = 0; i < x.rank(); ++i)
-      axes.push_back(i);
-  }
   SmallVector<Value> low(x.rank());
-  for (auto [i, axis] : llvm::enumerate(axes))
-    low[normalAxis(axis, x.rank())] = elementIndex(e, pads, i);
+  int64_t n = pads.type.getDimSize(0) / 2;
+  auto axes = axisChoice(e, op, 3, n, x.rank());
+  for (int64_t i = 0; i < n; ++i)
+    for (int64_t axis = 0; axis < x.rank(); ++axis)
+      if (Value chosen = axes(i, axis))
+        low[axis] = q.select(chosen, elementIndex(e, pads, i), low[axis] ? low[axis] : q.c(0));
   Type t = x.element();
   Value fill = value ? e.at(value, SmallVector<Value>(value.rank(), q.c(0))) : e.scalar().constant(t, 0.0);
   e.setResult(op, 0, e.generate(Emitter::resultType(op), [&](Scalar &s, ValueRange i) -> Value {

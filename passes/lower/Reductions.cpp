@@ -83,6 +83,72 @@ RankedTensorType withElement(RankedTensorType t, Type element) {
   return RankedTensorType::get(t.getShape(), element, t.getEncoding());
 }
 
+/// For every element of the result a loop nest over the input, in which each dimension runs over all of it when it is one
+/// of the axes, and stands still otherwise.
+LogicalResult reduceRuntimeAxes(Operation *op, Emitter &e, Kind kind) {
+  Tensor x = e.operand(op, 0), axes = e.operand(op, 1);
+  RankedTensorType result = Emitter::resultType(op);
+  Type t = x.element(), k = computeType(t);
+  bool keep = result.getRank() == x.rank(), logSumExp = op->getName().stripDialect() == "ReduceLogSumExp";
+  if (logSumExp)
+    kind = {[](Scalar &s, Type t) { return s.lowest(t); }, [](Scalar &s, Value a, Value v, Type t) { return s.max(a, v, t); }, {}};
+  if (t.isInteger(1))
+    return op->emitError("a reduction of bools over axes computed at run time is not supported");
+  auto cmp = [&](Value a, Value b) -> Value { return arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::eq, a, b); };
+  SmallVector<Value> reduced, before; // before: number of kept dimensions in front
+  Value kept = e.index(0), count = e.index(1);
+  for (int64_t i = 0; i < x.rank(); ++i) {
+    Scalar s = e.scalar();
+    Value is = s.constant(e.b.getI1Type(), 0.0);
+    for (int64_t j = 0; j < axes.type.getDimSize(0); ++j) {
+      Value a = s.toIndex(e.at(axes, {e.index(j)}), axes.element());
+      is = arith::OrIOp::create(e.b, e.loc, is, arith::OrIOp::create(e.b, e.loc, cmp(a, e.index(i)), cmp(a, e.index(i - x.rank()))));
+    }
+    reduced.push_back(is);
+    before.push_back(kept);
+    kept = arith::AddIOp::create(e.b, e.loc, kept, s.select(is, e.index(0), e.index(1)));
+    count = arith::MulIOp::create(e.b, e.loc, count, s.select(is, e.dim(x, i), e.index(1)));
+  }
+  e.setResult(op, 0, e.generate(result, [&](Scalar &s, ValueRange idx) -> Value {
+    SmallVector<Value> own;
+    for (int64_t i = 0; i < x.rank(); ++i) {
+      if (keep) {
+        own.push_back(idx[i]);
+        continue;
+      }
+      Value v = e.index(0);
+      for (int64_t r = 0; r < result.getRank(); ++r)
+        v = s.select(cmp(before[i], e.index(r)), idx[r], v);
+      own.push_back(v);
+    }
+    SmallVector<Value> at;
+    std::function<Value(int64_t, Value, llvm::function_ref<Value(Value, Value)>)> nest =
+        [&](int64_t d, Value acc, llvm::function_ref<Value(Value, Value)> step) -> Value {
+      if (d == x.rank())
+        return step(acc, e.at(x, at));
+      Value from = s.select(reduced[d], e.index(0), own[d]);
+      Value to = s.select(reduced[d], e.dim(x, d), arith::AddIOp::create(e.b, s.loc, own[d], e.index(1)));
+      auto loop = scf::ForOp::create(e.b, s.loc, from, to, e.index(1), ValueRange{acc});
+      OpBuilder::InsertionGuard guard(e.b);
+      e.b.setInsertionPointToStart(loop.getBody());
+      at.push_back(loop.getInductionVar());
+      Value inner = nest(d + 1, loop.getRegionIterArgs()[0], step);
+      at.pop_back();
+      scf::YieldOp::create(e.b, s.loc, inner);
+      return loop.getResult(0);
+    };
+    Value acc = nest(0, kind.init(s, t), [&](Value a, Value v) { return kind.step(s, a, v, t); });
+    if (logSumExp) {
+      Value inf = s.constant(k, std::numeric_limits<double>::infinity());
+      Value m = s.select(s.compare(Cmp::Equal, s.abs(acc, k), inf, k), s.constant(k, 0.0), acc);
+      Value sum = nest(0, s.constant(k, 0.0), [&](Value a, Value v) { return s.add(a, s.apply<math::ExpOp>(s.sub(v, m, k)), k); });
+      return s.add(s.apply<math::LogOp>(sum), m, k);
+    }
+    return kind.finish ? kind.finish(s, acc, count, t) : acc;
+  }));
+  return success();
+}
+
 LogicalResult reduce(Operation *op, Emitter &e) {
   StringRef name = op->getName().stripDialect();
   Tensor x = e.operand(op, 0);
@@ -91,11 +157,10 @@ LogicalResult reduce(Operation *op, Emitter &e) {
   bool given = op->getNumOperands() > 1 && !onnx::isNone(op->getOperand(1));
   if (given) {
     auto values = onnx::intValues(op->getOperand(1));
-    if (!values) {
-      if (cast<RankedTensorType>(op->getOperand(1).getType()).getNumElements() != 0)
-        return op->emitError("axes that are computed at run time are not supported");
+    if (!values && cast<RankedTensorType>(op->getOperand(1).getType()).getNumElements() != 0)
+      return reduceRuntimeAxes(op, e, kindOf(name));
+    if (!values)
       values.emplace();
-    }
     axes = *values;
   }
   if (axes.empty()) {
@@ -243,12 +308,38 @@ LogicalResult cumulative(Operation *op, Emitter &e) {
   bool product = op->getName().stripDialect() == "CumProd";
   Tensor x = e.operand(op, 0), axisTensor = e.operand(op, 1);
   auto values = onnx::intValues(op->getOperand(1));
-  if (!values || values->size() != 1)
-    return op->emitError("an axis that is computed at run time is not supported");
-  int64_t axis = normalAxis((*values)[0], x.rank());
   bool exclusive = onnx::intAttr(op, "exclusive"), reverse = onnx::intAttr(op, "reverse");
   RankedTensorType result = Emitter::resultType(op);
   Type t = x.element(), k = computeType(t);
+  if (!values || values->size() != 1) {
+    // The axis is known at run time only: each element sums its own prefix or suffix.
+    Scalar s0 = e.scalar();
+    Value a = s0.toIndex(e.at(axisTensor, SmallVector<Value>(axisTensor.rank(), e.index(0))), axisTensor.element());
+    Value negative = arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::slt, a, e.index(0));
+    a = s0.select(negative, arith::AddIOp::create(e.b, e.loc, a, e.index(x.rank())), a);
+    e.setResult(op, 0, e.generate(result, [&](Scalar &s, ValueRange idx) -> Value {
+      SmallVector<Value> is;
+      Value own = e.index(0), size = e.index(1);
+      for (int64_t d = 0; d < x.rank(); ++d) {
+        is.push_back(arith::CmpIOp::create(e.b, s.loc, arith::CmpIPredicate::eq, a, e.index(d)));
+        own = s.select(is[d], idx[d], own);
+        size = s.select(is[d], e.dim(x, d), size);
+      }
+      Value next = arith::AddIOp::create(e.b, s.loc, own, e.index(1));
+      Value from = reverse ? (exclusive ? next : own) : e.index(0), to = reverse ? size : (exclusive ? own : next);
+      auto loop = scf::ForOp::create(e.b, s.loc, from, to, e.index(1), ValueRange{s.constant(t, product ? 1.0 : 0.0)});
+      OpBuilder::InsertionGuard guard(e.b);
+      e.b.setInsertionPointToStart(loop.getBody());
+      SmallVector<Value> at;
+      for (int64_t d = 0; d < x.rank(); ++d)
+        at.push_back(s.select(is[d], loop.getInductionVar(), idx[d]));
+      Value v = e.at(x, at), acc = loop.getRegionIterArgs()[0];
+      scf::YieldOp::create(e.b, s.loc, product ? s.mul(acc, v, k) : s.add(acc, v, k));
+      return loop.getResult(0);
+    }));
+    return success();
+  }
+  int64_t axis = normalAxis((*values)[0], x.rank());
   // One pass along the axis for each line: a loop nest over the other dims carries the accumulator.
   SmallVector<Value> indices;
   Value tensor = e.empty(result);

@@ -44,6 +44,8 @@ Value Scalar::load(Value x, Type t) {
     return arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, x, iconst(x.getType(), 0));
   if (isSmallFloat(t))
     return decodeSmallFloat(x, cast<FloatType>(t));
+  if (isa<IntegerType>(t) && t.getIntOrFloatBitWidth() < 8)
+    return store(x, t); // callers may leave anything in the high bits
   if (computeType(t) != storageType(t))
     return arith::ExtFOp::create(b, loc, computeType(t), x);
   return x;

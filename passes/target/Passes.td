@@ -21,4 +21,8 @@ def ApproximateMath : Pass<"ssm-approximate-math"> {
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect", "::mlir::vector::VectorDialect",
     "::mlir::scf::SCFDialect", "::mlir::func::FuncDialect", "::mlir::LLVM::LLVMDialect"];
 }
+def LowerCopies : Pass<"ssm-lower-copies", "::mlir::func::FuncOp"> {
+  let summary = "turns memref.copy into linalg.generic, which needs no library function";
+  let dependentDialects = ["::mlir::linalg::LinalgDialect"];
+}
 #endif

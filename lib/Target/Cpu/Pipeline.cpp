@@ -49,6 +49,7 @@ void ssm::buildDispatchPipeline(OpPassManager &pm) {
   bufferization::buildBufferDeallocationPipeline(pm, {});
   pm.addPass(createConvertBufferizationToMemRefPass());
   OpPassManager &g = pm.nest<func::FuncOp>();
+  g.addPass(createLowerCopies());
   g.addPass(createConvertLinalgToLoopsPass());
   g.addPass(memref::createFoldMemRefAliasOpsPass());
   g.addPass(createDispatchAbi());
