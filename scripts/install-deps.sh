@@ -10,7 +10,7 @@ mkdir -p "$cache"
 
 packages=(g++ clang-$LLVM_VERSION clang-format-$LLVM_VERSION lld-$LLVM_VERSION libmlir-$LLVM_VERSION-dev
           mlir-$LLVM_VERSION-tools llvm-$LLVM_VERSION-dev llvm-$LLVM_VERSION-tools libomp-$LLVM_VERSION-dev
-          libclang-rt-$LLVM_VERSION-dev libprotobuf-dev protobuf-compiler ninja-build ccache libgtest-dev
+          libclang-rt-$LLVM_VERSION-dev zlib1g-dev libprotobuf-dev protobuf-compiler ninja-build ccache libgtest-dev
           python3 python3-venv python3-dev)
 if [[ ${1:-} != --no-apt ]]; then
   missing=()
