@@ -7,10 +7,14 @@
 #include "mlir/InitAllPasses.h"
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
+#include "lib/Target/Cpu/Cpu.h"
+#include "passes/bufferise/Passes.h"
 #include "passes/fold/Passes.h"
 #include "passes/group/Passes.h"
 #include "passes/lower/Passes.h"
 #include "passes/target/Passes.h"
+#include "passes/tile/Passes.h"
+#include "passes/vectorise/Passes.h"
 
 void ssm::registerDialects(mlir::DialectRegistry &registry) {
   mlir::registerAllDialects(registry);
@@ -25,5 +29,9 @@ void ssm::registerPasses() {
   registerSsmFoldPasses();
   registerSsmGroupPasses();
   registerSsmLowerPasses();
+  registerSsmTilePasses();
+  registerSsmVectorisePasses();
+  registerSsmBufferisePasses();
   registerSsmTargetPassesPasses();
+  registerCpuPipelines();
 }

@@ -3,26 +3,37 @@
 #define SSM_PASSES_TARGET
 include "mlir/Pass/PassBase.td"
 
-def DispatchAbi : Pass<"ssm-dispatch-abi", "::mlir::func::FuncOp"> {
-  let summary = "gives a dispatch its machine signature: runtime, plain pointers, sizes";
-  let description = [{
-    Replaces the memref arguments of a dispatch (docs/internals.md, section 4) by one pointer each, behind a first pointer
-    for the runtime, and its index symbols by i64 (section 5). Memory descriptors are rebuilt at entry from `ssm.dims`.
-  }];
-  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::LLVM::LLVMDialect"];
+def DeclareRuntime : Pass<"ssm-declare-runtime", "::mlir::ModuleOp"> {
+  let summary = "declares the functions of the runtime and of libm that dispatches may call";
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect"];
 }
 
-def ApproximateMath : Pass<"ssm-approximate-math"> {
-  let summary = "replaces float functions by polynomials that vectorise, others by libm calls";
-  let description = [{
-    exp, log, log1p, tanh, erf and expm1 of f32 become arithmetic (at most 4.4 ulp); other functions stay for libm. Integer
-    powers, rounding and the like are expanded.
-  }];
-  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect", "::mlir::vector::VectorDialect",
-    "::mlir::scf::SCFDialect", "::mlir::func::FuncDialect", "::mlir::LLVM::LLVMDialect"];
+def LowerLoops : Pass<"ssm-lower-loops", "::mlir::func::FuncOp"> {
+  let summary = "turns linalg operations and copies on buffers into loops";
+  let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::linalg::LinalgDialect",
+    "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect", "::mlir::arith::ArithDialect"];
 }
-def LowerCopies : Pass<"ssm-lower-copies", "::mlir::func::FuncOp"> {
-  let summary = "turns memref.copy into linalg.generic, which needs no library function";
-  let dependentDialects = ["::mlir::linalg::LinalgDialect"];
+
+def LowerSignature : Pass<"ssm-lower-signature", "::mlir::func::FuncOp"> {
+  let summary = "gives a dispatch its machine-level signature";
+  let description = [{
+    `(memref ins, memref outs, index symbols)` becomes `(ptr rt, ptr ins, ptr outs, i64 symbols)`: sizes are computed
+    from `ssm.dims`, strides are those of contiguous row-major buffers. Allocations become calls of the runtime.
+  }];
+  let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect", "::mlir::LLVM::LLVMDialect",
+    "::mlir::memref::MemRefDialect"];
+}
+
+def LowerBody : Pass<"ssm-lower-body", "::mlir::func::FuncOp"> {
+  let summary = "converts the operations of a dispatch to the LLVM dialect";
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect", "::mlir::vector::VectorDialect"];
+}
+
+def LowerFunctions : Pass<"ssm-lower-functions", "::mlir::ModuleOp"> {
+  let summary = "converts functions and globals around lowered bodies to the LLVM dialect";
+  let description = [{
+    The last step after `ssm-lower-body`. Declarations that nothing calls disappear.
+  }];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect"];
 }
 #endif

@@ -21,6 +21,8 @@ struct CpuOptions {
 void buildDispatchPipeline(mlir::OpPassManager &pm);
 /// The same for the host module.
 void buildHostPipeline(mlir::OpPassManager &pm);
+/// Both as the pipelines ssm-cpu-dispatch and ssm-cpu-host.
+void registerCpuPipelines();
 /// Optimises and writes an object file.
 mlir::LogicalResult emitObject(llvm::Module &module, const CpuOptions &options, llvm::StringRef path, mlir::Location loc);
 /// Links objects and the runtime into a shared library.

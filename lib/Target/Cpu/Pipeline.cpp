@@ -1,66 +1,72 @@
 //===- Pipeline.cpp - passes of the CPU target -----------------------------===//
 #include "lib/Target/Cpu/Cpu.h"
 #include "mlir/Conversion/Passes.h"
+#include "mlir/Conversion/VectorToSCF/VectorToSCF.h"
 #include "mlir/Dialect/Arith/Transforms/Passes.h"
-#include "mlir/Dialect/Bufferization/Pipelines/Passes.h"
-#include "mlir/Dialect/Bufferization/Transforms/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "mlir/Dialect/Linalg/Passes.h"
 #include "mlir/Dialect/Math/Transforms/Passes.h"
 #include "mlir/Dialect/MemRef/Transforms/Passes.h"
+#include "mlir/Pass/PassRegistry.h"
 #include "mlir/Transforms/Passes.h"
+#include "passes/bufferise/Passes.h"
 #include "passes/target/Passes.h"
+#include "passes/tile/Passes.h"
+#include "passes/vectorise/Passes.h"
 
 using namespace mlir;
 using namespace ssm;
 
-static void lowerToLlvm(OpPassManager &pm) {
-  SCFToControlFlowPassOptions scf;
-  scf.allowPatternRollback = false;
-  pm.addPass(createLowerAffinePass());
-  pm.addPass(createSCFToControlFlowPass(scf));
-  pm.addPass(memref::createExpandStridedMetadataPass());
-  pm.addPass(createLowerAffinePass());
-  pm.addPass(createConvertComplexToStandardPass());
-  pm.addPass(createApproximateMath());
-  pm.addPass(math::createMathExpandOpsPass());
-  pm.addPass(createConvertMathToLLVMPass());
-  pm.addPass(createConvertMathToLibmPass());
-  pm.addPass(arith::createArithExpandOpsPass());
-  pm.addPass(createConvertComplexToLLVMPass());
-  pm.addPass(createConvertVectorToLLVMPass());
-  pm.addPass(createConvertToLLVMPass());
-  pm.addPass(createReconcileUnrealizedCastsPass());
-}
-
 void ssm::buildDispatchPipeline(OpPassManager &pm) {
-  OpPassManager &f = pm.nest<func::FuncOp>();
-  f.addPass(createCanonicalizerPass());
-  bufferization::OneShotBufferizePassOptions bufferize;
-  bufferize.bufferizeFunctionBoundaries = false;
-  f.addPass(bufferization::createEmptyTensorEliminationPass());
-  pm.addPass(bufferization::createOneShotBufferizePass(bufferize));
-  OpPassManager &h = pm.nest<func::FuncOp>();
-  h.addPass(createCanonicalizerPass());
-  h.addPass(createCSEPass());
-  bufferization::PromoteBuffersToStackPassOptions stack;
-  stack.maxAllocSizeInBytes = 4096;
-  h.addPass(bufferization::createPromoteBuffersToStackPass(stack));
-  bufferization::buildBufferDeallocationPipeline(pm, {});
-  pm.addPass(createConvertBufferizationToMemRefPass());
-  OpPassManager &g = pm.nest<func::FuncOp>();
-  g.addPass(createLowerCopies());
-  g.addPass(createConvertLinalgToLoopsPass());
-  g.addPass(memref::createFoldMemRefAliasOpsPass());
-  g.addPass(createDispatchAbi());
-  g.addPass(createCanonicalizerPass());
-  g.addPass(createCSEPass());
-  lowerToLlvm(pm);
-  pm.addPass(createCanonicalizerPass());
+  pm.addPass(createDeclareRuntime());
+  OpPassManager &tensors = pm.nest<func::FuncOp>();
+  tensors.addPass(createCanonicalizerPass());
+  tensors.addPass(createDecomposeTensors());
+  pm.addPass(createBufferise());
+  OpPassManager &fn = pm.nest<func::FuncOp>();
+  fn.addPass(createCanonicalizerPass());
+  fn.addPass(createCSEPass());
+  fn.addPass(createPlaceBuffers());
+  fn.addPass(createLowerLoops());
+  fn.addPass(createConvertComplexToStandardPass());
+  // float16 and bfloat16 are storage types: arithmetic on them is done in float32.
+  math::MathExtendToSupportedTypesOptions extend;
+  extend.targetTypeStr = "f32";
+  extend.extraTypeStrs = {"f64"};
+  fn.addPass(math::createMathExtendToSupportedTypes(extend));
+  arith::ArithEmulateUnsupportedFloatsOptions emulate;
+  emulate.sourceTypeStrs = {"bf16", "f16"};
+  emulate.targetTypeStr = "f32";
+  fn.addPass(arith::createArithEmulateUnsupportedFloats(emulate));
+  fn.addPass(createExpandMath());
+  fn.addPass(createLowerSignature());
+  fn.addPass(memref::createExpandStridedMetadataPass());
+  fn.addPass(createLowerAffinePass());
+  arith::ArithExpandOpsPassOptions expand;
+  expand.includeBf16 = true;
+  fn.addPass(arith::createArithExpandOpsPass(expand));
+  fn.addPass(createConvertVectorToSCFPass(VectorTransferToSCFOptions().enableFullUnroll().setTargetRank(1)));
+  fn.addPass(createCanonicalizerPass());
+  SCFToControlFlowPassOptions flow;
+  flow.allowPatternRollback = false;
+  fn.addPass(createSCFToControlFlowPass(flow));
+  fn.addPass(createLowerBody());
+  pm.addPass(createLowerFunctions());
+  pm.addPass(createReconcileUnrealizedCastsPass());
 }
 
 void ssm::buildHostPipeline(OpPassManager &pm) {
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
-  lowerToLlvm(pm);
+  SCFToControlFlowPassOptions flow;
+  flow.allowPatternRollback = false;
+  pm.addPass(createSCFToControlFlowPass(flow));
+  pm.addPass(createLowerAffinePass());
+  pm.addPass(arith::createArithExpandOpsPass());
+  pm.addPass(createConvertToLLVMPass());
+  pm.addPass(createReconcileUnrealizedCastsPass());
+}
+
+void ssm::registerCpuPipelines() {
+  PassPipelineRegistration<>("ssm-cpu-dispatch", "dispatches on tensors to the LLVM dialect", buildDispatchPipeline);
+  PassPipelineRegistration<>("ssm-cpu-host", "host code to the LLVM dialect", buildHostPipeline);
 }
