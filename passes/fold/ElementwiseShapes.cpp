@@ -69,6 +69,10 @@ static LogicalResult broadcastRule(Operation *op, Shapes &s) {
 
 /// Results have the shape of operand 0.
 static LogicalResult sameRule(Operation *op, Shapes &s) {
+  if (!s.ranked(op->getOperand(0))) { // Identity of a sequence or an optional
+    op->getResult(0).setType(op->getOperand(0).getType());
+    return success();
+  }
   for (Value r : op->getResults())
     s.set(r, s.dims(op->getOperand(0)));
   propagate(op, s);

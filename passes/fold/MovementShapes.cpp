@@ -146,9 +146,8 @@ static LogicalResult slice(Operation *op, Shapes &s) {
     s.set(op->getResult(0), out);
     return success();
   }
-  FailureOr<SmallVector<int64_t>> axes = axesOf(op, s, 3, starts->size());
-  if (!onnx::isNone(op->getOperand(3)))
-    axes = axesOf(op, s, 3, d.size());
+  // Without axes entry i concerns dimension i.
+  auto axes = axesOf(op, s, 3, onnx::isNone(op->getOperand(3)) ? starts->size() : d.size());
   if (failed(steps) || failed(axes))
     return failure();
   if (axes->size() != starts->size() || ends->size() != starts->size() || steps->size() != starts->size())
@@ -573,6 +572,18 @@ void ssm::addMovementShapes(llvm::StringMap<ShapeRule> &rules) {
   };
 
   // Sequences and optionals.
+  auto sameType = [](Operation *op, Shapes &) -> LogicalResult {
+    Type t = op->getOperand(0).getType();
+    if (auto o = dyn_cast<onnx::OptionalType>(t); o && op->getName().stripDialect() == "OptionalGetElement")
+      t = o.getElement();
+    op->getResult(0).setType(t);
+    return success();
+  };
+  rules["Optional"] = rules["OptionalGetElement"] = sameType;
+  rules["OptionalHasElement"] = [](Operation *op, Shapes &s) -> LogicalResult {
+    s.set(op->getResult(0), {});
+    return success();
+  };
   auto sequenceElement = [](Value v) { return cast<onnx::SequenceType>(v.getType()).getElement(); };
   auto bindAll = [](Shapes &s, Value r, Type element) -> LogicalResult {
     auto ranked = dyn_cast<RankedTensorType>(element);
