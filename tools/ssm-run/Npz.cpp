@@ -138,6 +138,17 @@ static void transpose(const std::vector<int64_t> &shape, size_t bytes, const cha
   }
 }
 
+/// NumPy's carriers of small integers leave the high bits of a byte open; here a signed one is extended.
+static void extendSmall(Value &v, const DtypeInfo &info) {
+  auto *bytes = static_cast<int8_t *>(v.raw.data);
+  int64_t count = elementCount(v.raw);
+  for (int64_t i = 0; i < count; ++i) {
+    int bits = bytes[i] & ((1 << info.bits) - 1);
+    bool negative = info.kind == Number::Signed && bits >> (info.bits - 1);
+    bytes[i] = int8_t(negative ? bits - (1 << info.bits) : bits);
+  }
+}
+
 Value ssm::parseNpy(const std::string &name, const std::string &content, ssm_dtype wanted) {
   auto fail = [&](const std::string &why) { return UserError("input '" + name + "': " + why); };
   if (content.compare(0, 6, "\x93NUMPY") != 0)
@@ -172,6 +183,8 @@ Value ssm::parseNpy(const std::string &name, const std::string &content, ssm_dty
     transpose(shape, size_t(info->bytes()), content.data() + start, static_cast<char *>(value.raw.data));
   else if (bytes)
     std::memcpy(value.raw.data, content.data() + start, bytes);
+  if (info->bits < 8)
+    extendSmall(value, *info);
   return value;
 }
 

