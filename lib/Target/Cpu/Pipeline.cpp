@@ -26,6 +26,7 @@ void ssm::buildDispatchPipeline(OpPassManager &pm) {
   fn.addPass(createCanonicalizerPass());
   fn.addPass(createCSEPass());
   fn.addPass(createPlaceBuffers());
+  fn.addPass(createVectoriseContractions());
   fn.addPass(createLowerLoops());
   fn.addPass(createConvertComplexToStandardPass());
   // float16 and bfloat16 are storage types: arithmetic on them is done in float32.
