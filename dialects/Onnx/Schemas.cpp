@@ -148,7 +148,7 @@ LogicalResult ssm::onnx::verifyAgainstSchema(Operation *op) {
     return success();
   auto matches = [](unsigned have, ArrayRef<Formal> formals) {
     bool variadic = !formals.empty() && formals.back().variadic;
-    return variadic ? have + 1 >= formals.size() : have == formals.size();
+    return variadic ? have >= formals.size() : have == formals.size();
   };
   if (!matches(op->getNumOperands(), s->inputs) || !matches(op->getNumResults(), s->outputs)) // C1
     return op->emitOpError("has ") << op->getNumOperands() << " operands and " << op->getNumResults()

@@ -1,6 +1,8 @@
 //===- Passes.h - passes of the fold phase ----------------------*- C++ -*-===//
 #ifndef SSM_PASSES_FOLD_PASSES_H
 #define SSM_PASSES_FOLD_PASSES_H
+#include "dialects/Onnx/OnnxDialect.h"
+#include "dialects/Ssm/SsmDialect.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/Pass.h"
 namespace ssm {

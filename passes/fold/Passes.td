@@ -11,5 +11,6 @@ def InferShapes : Pass<"ssm-infer-shapes", "::mlir::ModuleOp"> {
     expressed gets a symbol that a bind op reads at run time. Bodies of Loop are inferred again until carried sizes hold.
     Declared types do not count. A value whose rank stays unknown is an error at its node.
   }];
+  let dependentDialects = ["::ssm::SsmDialect", "::ssm::onnx::OnnxDialect"];
 }
 #endif

@@ -1,6 +1,8 @@
 //===- Passes.h - passes of the group phase ---------------------*- C++ -*-===//
 #ifndef SSM_PASSES_GROUP_PASSES_H
 #define SSM_PASSES_GROUP_PASSES_H
+#include "dialects/Onnx/OnnxDialect.h"
+#include "dialects/Ssm/SsmDialect.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/Pass.h"
 namespace ssm {

@@ -10,6 +10,7 @@ def FormDispatches : Pass<"ssm-form-dispatches", "::mlir::ModuleOp"> {
     of its own. A group stands where its last member stood and is closed when an operator outside reads from it. Equal
     groups become one function. Views, constants, control flow and sequences stay in @main. Linear in operators.
   }];
+  let dependentDialects = ["::ssm::SsmDialect", "::ssm::onnx::OnnxDialect", "::mlir::func::FuncDialect"];
 }
 
 def LowerGraph : Pass<"ssm-lower-graph", "::mlir::ModuleOp"> {
@@ -20,6 +21,7 @@ def LowerGraph : Pass<"ssm-lower-graph", "::mlir::ModuleOp"> {
     offsets into one of two regions, the embedded and the side one, listed in the module attributes ssm.embedded and
     ssm.side.
   }];
-  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::scf::SCFDialect", "::mlir::LLVM::LLVMDialect"];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::scf::SCFDialect", "::mlir::LLVM::LLVMDialect",
+    "::mlir::func::FuncDialect"];
 }
 #endif
