@@ -7,7 +7,7 @@ import typing
 import numpy as np
 
 from . import _runtime
-from ._dtypes import NUMPY, from_carrier, to_carrier
+from ._dtypes import NAMELESS, NUMPY, from_carrier, to_carrier
 from ._error import Error
 
 _SEQUENCE = 2
@@ -35,6 +35,9 @@ class Module:
         self.inputs = _infos(library.inputs)
         self.outputs = _infos(library.outputs)
         self._names = frozenset(info.name for info in self.inputs)
+        # Most arrays need nothing done to them: those whose dtype is this one.
+        self._given = [(info, None if info.sequence or info.dtype in NAMELESS else info.dtype) for info in self.inputs]
+        self._carried = any(info.dtype is None or info.dtype in NAMELESS for info in self.outputs)
 
     def __call__(self, /, **inputs):
         return self.run(inputs)
@@ -49,9 +52,13 @@ class Module:
         elif not self._names.issuperset(inputs):
             unknown = next(name for name in inputs if name not in self._names)
             raise Error(f"the model has no input '{unknown}'; its inputs are " + ", ".join(i.name for i in self.inputs))
-        values = [_given(info, inputs.get(info.name)) for info in self.inputs]
+        values = []
+        for info, plain in self._given:
+            value = inputs.get(info.name)
+            ready = plain is not None and type(value) is np.ndarray and value.dtype == plain
+            values.append(value if ready else _given(info, value))
         results = self._library.run(values, dlpack)
-        if not dlpack:
+        if not dlpack and self._carried:
             results = [from_carrier(result) for result in results]
         return {info.name: result for info, result in zip(self.outputs, results)}
 
