@@ -54,7 +54,7 @@ struct LowerBody : ssm::impl::LowerBodyBase<LowerBody> {
     if (hasVectors)
       populateVectorToLLVMConversionPatterns(types, patterns, /*reassociateFPReductions=*/true);
     LLVMConversionTarget target(*ctx);
-    target.addLegalOp<func::ReturnOp, func::FuncOp, UnrealizedConversionCastOp>();
+    target.addLegalOp<func::ReturnOp, func::ConstantOp, func::FuncOp, UnrealizedConversionCastOp>();
     if (failed(applyPartialConversion(func, target, std::move(patterns))))
       return signalPassFailure();
     WalkResult left = func.walk([](Operation *op) {

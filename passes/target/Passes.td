@@ -24,6 +24,16 @@ def LowerSignature : Pass<"ssm-lower-signature", "::mlir::func::FuncOp"> {
     "::mlir::memref::MemRefDialect"];
 }
 
+def OutlineParallel : Pass<"ssm-outline-parallel", "::mlir::ModuleOp"> {
+  let summary = "turns parallel loops of dispatches into functions that the runtime calls";
+  let description = [{
+    An outermost scf.parallel over one range becomes `void body(void *args, int64_t begin, int64_t end)` and a call of
+    `ssmrt_parallel_for`; what the loop uses travels in a structure on the stack. Steps are the unit of work. Runs after
+    `ssm-lower-signature`. Parallel loops inside of others stay, to be lowered as sequential ones.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::LLVM::LLVMDialect", "::mlir::scf::SCFDialect"];
+}
+
 def LowerBody : Pass<"ssm-lower-body", "::mlir::func::FuncOp"> {
   let summary = "converts the operations of a dispatch to the LLVM dialect";
   let dependentDialects = ["::mlir::LLVM::LLVMDialect", "::mlir::vector::VectorDialect"];

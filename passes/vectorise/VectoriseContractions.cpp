@@ -290,6 +290,9 @@ void Contraction::emitPacked() {
 }
 
 void Contraction::emitDirect() {
+  // One row has few sums: wider tiles keep the multipliers busy and read b in longer pieces.
+  lanes *= 4;
+  vector = VectorType::get(lanes, b.getF32Type());
   Value tiles = arith::CeilDivSIOp::create(b, size[n], index(lanes));
   SmallVector<unsigned> outer(outerB);
   llvm::append_range(outer, outerA);

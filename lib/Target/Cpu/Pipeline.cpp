@@ -40,17 +40,19 @@ void ssm::buildDispatchPipeline(OpPassManager &pm) {
   fn.addPass(arith::createArithEmulateUnsupportedFloats(emulate));
   fn.addPass(createExpandMath());
   fn.addPass(createLowerSignature());
-  fn.addPass(memref::createExpandStridedMetadataPass());
-  fn.addPass(createLowerAffinePass());
+  pm.addPass(createOutlineParallel());
+  OpPassManager &body = pm.nest<func::FuncOp>();
+  body.addPass(memref::createExpandStridedMetadataPass());
+  body.addPass(createLowerAffinePass());
   arith::ArithExpandOpsPassOptions expand;
   expand.includeBf16 = true;
-  fn.addPass(arith::createArithExpandOpsPass(expand));
-  fn.addPass(createConvertVectorToSCFPass(VectorTransferToSCFOptions().enableFullUnroll().setTargetRank(1)));
-  fn.addPass(createCanonicalizerPass());
+  body.addPass(arith::createArithExpandOpsPass(expand));
+  body.addPass(createConvertVectorToSCFPass(VectorTransferToSCFOptions().enableFullUnroll().setTargetRank(1)));
+  body.addPass(createCanonicalizerPass());
   SCFToControlFlowPassOptions flow;
   flow.allowPatternRollback = false;
-  fn.addPass(createSCFToControlFlowPass(flow));
-  fn.addPass(createLowerBody());
+  body.addPass(createSCFToControlFlowPass(flow));
+  body.addPass(createLowerBody());
   pm.addPass(createLowerFunctions());
   pm.addPass(createReconcileUnrealizedCastsPass());
 }
