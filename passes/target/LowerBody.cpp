@@ -12,6 +12,7 @@
 #include "mlir/Conversion/MemRefToLLVM/MemRefToLLVM.h"
 #include "mlir/Conversion/UBToLLVM/UBToLLVM.h"
 #include "mlir/Conversion/VectorToLLVM/ConvertVectorToLLVM.h"
+#include "mlir/Dialect/Arith/Transforms/Passes.h"
 #include "mlir/Dialect/Vector/Transforms/LoweringPatterns.h"
 #include "mlir/Dialect/Vector/Transforms/VectorRewritePatterns.h"
 #include "mlir/Transforms/DialectConversion.h"
@@ -39,6 +40,7 @@ struct LowerBody : ssm::impl::LowerBodyBase<LowerBody> {
               return isa<vector::VectorDialect>(op->getDialect()) ? WalkResult::interrupt() : WalkResult::advance();
             })
             .wasInterrupted();
+    expandArith(func);
     if (hasVectors)
       lowerVectors(func);
     LowerToLLVMOptions options(ctx);
@@ -65,6 +67,14 @@ struct LowerBody : ssm::impl::LowerBodyBase<LowerBody> {
     });
     if (left.wasInterrupted())
       signalPassFailure();
+  }
+
+  /// Only what LLVM has no form of: its own minimum and maximum, for one, are what its vectoriser knows.
+  void expandArith(func::FuncOp func) {
+    RewritePatternSet patterns(&getContext());
+    arith::populateCeilFloorDivExpandOpsPatterns(patterns);
+    arith::populateExpandBFloat16Patterns(patterns);
+    (void)applyPatternsGreedily(func, std::move(patterns));
   }
 
   void lowerVectors(func::FuncOp func) {

@@ -12,6 +12,36 @@ namespace ssm {
 } // namespace ssm
 
 namespace {
+constexpr int64_t kBlock = 32;
+/// Elements of an elementwise loop that are worth waking a thread for.
+constexpr int64_t kGrain = 1 << 15;
+
+/// Tile sizes for an operation that reads one index order and writes another: blocks whose lines stay in the cache.
+SmallVector<int64_t> transposingTiles(linalg::LinalgOp op) {
+  auto loops = op.getNumLoops();
+  if (op.getNumParallelLoops() != loops || loops < 2 || op.getNumDpsInits() != 1)
+    return {};
+  AffineMap out = op.getMatchingIndexingMap(op.getDpsInitOperand(0));
+  if (!out.isPermutation())
+    return {};
+  unsigned inner = out.getDimPosition(out.getNumResults() - 1);
+  for (OpOperand *input : op.getDpsInputOperands()) {
+    AffineMap map = op.getMatchingIndexingMap(input);
+    if (!map.isProjectedPermutation() || !map.getNumResults() || !map.isFunctionOfDim(inner))
+      continue;
+    unsigned fast = map.getDimPosition(map.getNumResults() - 1);
+    if (fast == inner)
+      continue;
+    SmallVector<int64_t> tiles(loops, 1);
+    tiles[inner] = tiles[fast] = kBlock;
+    SmallVector<int64_t> sizes = op.getStaticLoopRanges();
+    if ((sizes[inner] > 0 && sizes[inner] < 8) || (sizes[fast] > 0 && sizes[fast] < 8))
+      return {};
+    return tiles;
+  }
+  return {};
+}
+
 struct LowerLoops : ssm::impl::LowerLoopsBase<LowerLoops> {
   void runOnOperation() override {
     if (!getOperation()->hasAttr("ssm.dispatch"))
@@ -29,6 +59,7 @@ struct LowerLoops : ssm::impl::LowerLoopsBase<LowerLoops> {
       if (!source.getLayout().isIdentity() || !target.getLayout().isIdentity())
         rewriter.replaceOp(op, linalg::makeMemRefCopyOp(rewriter, op.getLoc(), op.getSource(), op.getTarget()));
     }
+    tileTransposes(rewriter);
     SmallVector<linalg::LinalgOp> ops;
     getOperation().walk([&](linalg::LinalgOp op) { ops.push_back(op); });
     for (linalg::LinalgOp op : ops) {
@@ -38,6 +69,19 @@ struct LowerLoops : ssm::impl::LowerLoopsBase<LowerLoops> {
         return signalPassFailure();
       }
       rewriter.eraseOp(op);
+    }
+  }
+
+  void tileTransposes(IRRewriter &rewriter) {
+    SmallVector<linalg::LinalgOp> ops;
+    getOperation().walk([&](linalg::LinalgOp op) { ops.push_back(op); });
+    for (linalg::LinalgOp op : ops) {
+      SmallVector<int64_t> tiles = transposingTiles(op);
+      if (tiles.empty() || !op.hasPureBufferSemantics())
+        continue;
+      rewriter.setInsertionPoint(op);
+      if (succeeded(linalg::tileLinalgOp(rewriter, op, linalg::LinalgTilingOptions().setTileSizes(tiles))))
+        rewriter.eraseOp(op);
     }
   }
 };

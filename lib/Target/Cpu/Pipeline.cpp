@@ -44,9 +44,6 @@ void ssm::buildDispatchPipeline(OpPassManager &pm) {
   OpPassManager &body = pm.nest<func::FuncOp>();
   body.addPass(memref::createExpandStridedMetadataPass());
   body.addPass(createLowerAffinePass());
-  arith::ArithExpandOpsPassOptions expand;
-  expand.includeBf16 = true;
-  body.addPass(arith::createArithExpandOpsPass(expand));
   body.addPass(createConvertVectorToSCFPass(VectorTransferToSCFOptions().enableFullUnroll().setTargetRank(1)));
   body.addPass(createCanonicalizerPass());
   SCFToControlFlowPassOptions flow;
