@@ -64,12 +64,62 @@ struct LowerLoops : ssm::impl::LowerLoopsBase<LowerLoops> {
     getOperation().walk([&](linalg::LinalgOp op) { ops.push_back(op); });
     for (linalg::LinalgOp op : ops) {
       rewriter.setInsertionPoint(op);
-      if (failed(linalg::linalgOpToLoops(rewriter, op))) {
+      FailureOr<linalg::LinalgLoops> loops = linalg::linalgOpToLoops(rewriter, op);
+      if (failed(loops)) {
         op->emitOpError("has no lowering to loops");
         return signalPassFailure();
       }
+      if (isa<func::FuncOp>(op->getParentOp()))
+        makeParallel(rewriter, op, *loops);
       rewriter.eraseOp(op);
     }
+  }
+
+  /// Shares the outermost parallel loop that repeats, with the next one in it, among threads.
+  void makeParallel(IRRewriter &rewriter, linalg::LinalgOp op, ArrayRef<Operation *> loops) {
+    SmallVector<int64_t> sizes = op.getStaticLoopRanges();
+    SmallVector<utils::IteratorType> kinds = op.getIteratorTypesArray();
+    unsigned first = 0;
+    while (first < sizes.size() && sizes[first] == 1)
+      ++first;
+    if (first >= loops.size() || kinds[first] != utils::IteratorType::parallel)
+      return;
+    int64_t known = 1, inner = 1;
+    for (unsigned i = first; i < sizes.size(); ++i)
+      known = ShapedType::isDynamic(known) || ShapedType::isDynamic(sizes[i]) ? ShapedType::kDynamic : known * sizes[i];
+    if (!ShapedType::isDynamic(known) && known <= kGrain)
+      return;
+    for (unsigned i = first + 2; i < sizes.size(); ++i)
+      inner *= ShapedType::isDynamic(sizes[i]) ? kBlock : sizes[i];
+    bool both = first + 2 < loops.size() && kinds[first + 1] == utils::IteratorType::parallel && inner >= kBlock;
+    auto outer = cast<scf::ForOp>(loops[first]), last = cast<scf::ForOp>(loops[both ? first + 1 : first]);
+
+    Location loc = op.getLoc();
+    rewriter.setInsertionPoint(outer);
+    auto constant = [&](int64_t v) { return arith::ConstantIndexOp::create(rewriter, loc, v); };
+    Value count = outer.getUpperBound(), work = constant(1), one = constant(1);
+    Value innerCount = both ? last.getUpperBound() : Value();
+    if (both)
+      count = arith::MulIOp::create(rewriter, loc, count, innerCount);
+    for (Operation *loop : loops.drop_front(both ? first + 2 : first + 1))
+      work = arith::MulIOp::create(rewriter, loc, work, cast<scf::ForOp>(loop).getUpperBound());
+    work = arith::MaxSIOp::create(rewriter, loc, work, one);
+    Value chunk = arith::CeilDivSIOp::create(rewriter, loc, constant(kGrain), work);
+    auto parallel =
+        scf::ParallelOp::create(rewriter, loc, ValueRange{constant(0)}, ValueRange{count}, ValueRange{chunk});
+    rewriter.setInsertionPointToStart(parallel.getBody());
+    Value begin = parallel.getInductionVars()[0];
+    Value end = arith::MinSIOp::create(rewriter, loc, arith::AddIOp::create(rewriter, loc, begin, chunk), count);
+    auto range = scf::ForOp::create(rewriter, loc, begin, end, one);
+    rewriter.setInsertionPointToStart(range.getBody());
+    Value i = range.getInductionVar();
+    if (both) {
+      rewriter.replaceAllUsesWith(outer.getInductionVar(), arith::DivUIOp::create(rewriter, loc, i, innerCount));
+      i = arith::RemUIOp::create(rewriter, loc, i, innerCount);
+    }
+    rewriter.inlineBlockBefore(last.getBody(), range.getBody()->getTerminator(), i);
+    rewriter.eraseOp(range.getBody()->getTerminator()->getPrevNode());
+    rewriter.eraseOp(outer);
   }
 
   void tileTransposes(IRRewriter &rewriter) {

@@ -126,7 +126,11 @@ struct LowerSignature : ssm::impl::LowerSignatureBase<LowerSignature> {
         sizes.push_back(affine::makeComposedFoldedAffineApply(
             b, loc, AffineMap::get(0, m.getNumSymbols(), m.getResult(d)), operands));
       }
-      old.replaceAllUsesWith(describe(b, loc, type, fresh(i), sizes));
+      Value buffer = describe(b, loc, type, fresh(i), sizes);
+      // Inputs may be the same buffer; outputs and temporaries are never another one.
+      if (i < inputs.getInt())
+        buffer.getDefiningOp()->setAttr("ssm.input", b.getUnitAttr());
+      old.replaceAllUsesWith(buffer);
     }
     entry.eraseArguments(0, count);
     func.setFunctionType(FunctionType::get(ctx, types, {}));

@@ -32,6 +32,31 @@ struct OutlineParallel : ssm::impl::OutlineParallelBase<OutlineParallel> {
     }
   }
 
+  /// Says in the body what noalias says of a dispatch's arguments.
+  void separate(OpBuilder &b, Location loc, ArrayRef<Value> captured, IRMapping &map) {
+    SmallVector<Value> inputs, others;
+    for (Value v : captured) {
+      Operation *def = v.getDefiningOp();
+      if (isa<MemRefType>(v.getType()) && isa_and_nonnull<UnrealizedConversionCastOp, memref::AllocaOp>(def))
+        (def->hasAttr("ssm.input") ? inputs : others).push_back(v);
+    }
+    auto distinct = [&](ArrayRef<Value> values) {
+      SmallVector<Value> now = llvm::map_to_vector(values, [&](Value v) { return map.lookup(v); });
+      auto op = memref::DistinctObjectsOp::create(b, loc, now);
+      for (auto [v, r] : llvm::zip_equal(values, op->getResults()))
+        map.map(v, r);
+    };
+    if (inputs.empty() && others.size() > 1)
+      distinct(others);
+    if (others.empty())
+      return;
+    for (Value input : inputs) {
+      SmallVector<Value> values(others);
+      values.push_back(input);
+      distinct(values);
+    }
+  }
+
   void outline(func::FuncOp func, scf::ParallelOp loop, unsigned number, LLVMTypeConverter &types) {
     Location loc = loop.getLoc();
     OpBuilder b(loop);
@@ -87,6 +112,7 @@ struct OutlineParallel : ssm::impl::OutlineParallelBase<OutlineParallel> {
       Value loaded = LLVM::LoadOp::create(in, loc, fields[i], field(in, body.getArgument(0), i));
       map.map(v, cast(in, loaded, v.getType()));
     }
+    separate(in, loc, captured, map);
     Value begin = arith::IndexCastOp::create(in, loc, index, body.getArgument(1));
     Value end = arith::IndexCastOp::create(in, loc, index, body.getArgument(2));
     Value one = arith::ConstantIndexOp::create(in, loc, 1);

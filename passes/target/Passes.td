@@ -31,7 +31,8 @@ def OutlineParallel : Pass<"ssm-outline-parallel", "::mlir::ModuleOp"> {
     `ssmrt_parallel_for`; what the loop uses travels in a structure on the stack. Steps are the unit of work. Runs after
     `ssm-lower-signature`. Parallel loops inside of others stay, to be lowered as sequential ones.
   }];
-  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::LLVM::LLVMDialect", "::mlir::scf::SCFDialect"];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::LLVM::LLVMDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::scf::SCFDialect"];
 }
 
 def LowerBody : Pass<"ssm-lower-body", "::mlir::func::FuncOp"> {
