@@ -80,7 +80,10 @@ protected:
     inputs[1] = tensor(7, {length}, mask.data());
     inputs[2] = {};
   }
-  int32_t run() { return library().run(model, inputs, 3, outputs, 2); }
+  int32_t run() {
+    library().freeValue(&outputs[1]); // of the run before: only tensors are written in place
+    return library().run(model, inputs, 3, outputs, 2);
+  }
   std::string error() { return library().lastError(); }
 
   ssm_model *model = nullptr;
