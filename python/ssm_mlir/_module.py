@@ -95,7 +95,7 @@ class Module:
 
     def __repr__(self):
         def show(info):
-            return f"{info.name}: {info.dtype}{list(info.dims)}"
+            return f"{info.name}: " + (f"sequence of {info.dtype}" if info.sequence else f"{info.dtype}{list(info.dims)}")
         return f"<ssm_mlir.Module ({', '.join(map(show, self.inputs))}) -> ({', '.join(map(show, self.outputs))})>"
 
 
