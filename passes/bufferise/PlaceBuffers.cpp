@@ -6,6 +6,7 @@
 #include "mlir/Dialect/Bufferization/Pipelines/Passes.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "passes/bufferise/Passes.h"
+#include "llvm/ADT/StringSet.h"
 
 using namespace mlir;
 
@@ -90,10 +91,38 @@ void hoist(memref::AllocOp alloc) {
 struct PlaceBuffers : ssm::impl::PlaceBuffersBase<PlaceBuffers> {
   void getDependentDialects(DialectRegistry &registry) const override {
     PlaceBuffersBase::getDependentDialects(registry);
-    OpPassManager pm("func.func");
+    OpPassManager pm("builtin.module");
+    buildGeneral(pm);
+    pm.getDependentDialects(registry);
+  }
+
+  static void buildGeneral(OpPassManager &pm) {
     bufferization::buildBufferDeallocationPipeline(pm);
     pm.addPass(createConvertBufferizationToMemRefPass());
-    pm.getDependentDialects(registry);
+    pm.addPass(createInlinerPass());
+  }
+
+  /// Ownership at run time. It needs a helper function, so the dispatch goes into a module of its own meanwhile.
+  LogicalResult placeGenerally(func::FuncOp func) {
+    OwningOpRef<ModuleOp> module = ModuleOp::create(func.getLoc());
+    OpBuilder b = OpBuilder::atBlockEnd(module->getBody());
+    func::FuncOp copy = func.clone();
+    copy.setPublic();
+    b.insert(copy);
+    // Constants are globals beside the dispatch.
+    llvm::StringSet<> globals;
+    func.walk([&](memref::GetGlobalOp use) {
+      if (Operation *global = SymbolTable::lookupNearestSymbolFrom(func, use.getNameAttr());
+          global && globals.insert(use.getName()).second)
+        b.insert(global->clone());
+    });
+    PassManager pm(&getContext());
+    buildGeneral(pm);
+    pm.enableVerifier(false);
+    if (failed(pm.run(*module)))
+      return failure();
+    func.getBody().takeBody(cast<func::FuncOp>(module->lookupSymbol(func.getName())).getBody());
+    return success();
   }
 
   void runOnOperation() override {
@@ -103,10 +132,7 @@ struct PlaceBuffers : ssm::impl::PlaceBuffersBase<PlaceBuffers> {
     SmallVector<memref::AllocOp> allocs;
     func.walk([&](memref::AllocOp op) { allocs.push_back(op); });
     if (llvm::any_of(allocs, outlivesIteration)) {
-      OpPassManager pm("func.func");
-      bufferization::buildBufferDeallocationPipeline(pm);
-      pm.addPass(createConvertBufferizationToMemRefPass());
-      if (failed(runPipeline(pm, func)))
+      if (failed(placeGenerally(func)))
         signalPassFailure();
       return;
     }

@@ -60,6 +60,9 @@ struct LowerBody : ssm::impl::LowerBodyBase<LowerBody> {
     if (failed(applyPartialConversion(func, target, std::move(patterns))))
       return signalPassFailure();
     WalkResult left = func.walk([](Operation *op) {
+      // The conversion carries arith's flags over to casts, which have none.
+      if (auto flags = op->getDiscardableAttr("fastmath"); isa_and_nonnull<arith::FastMathFlagsAttr>(flags))
+        op->removeDiscardableAttr("fastmath");
       if (isa<LLVM::LLVMDialect, func::FuncDialect>(op->getDialect()) || isa<UnrealizedConversionCastOp>(op))
         return WalkResult::advance();
       op->emitOpError("cannot be lowered to machine code");
