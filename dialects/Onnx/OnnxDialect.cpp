@@ -97,15 +97,21 @@ RankedTensorType ssm::onnx::withDims(Type elementType, ArrayRef<AffineExpr> dims
   SmallVector<int64_t> shape;
   SmallVector<AffineExpr> exprs;
   int64_t numSymbols = 0;
+  auto count = [](AffineExpr e) { // simplification costs time in the number of symbols it is told of
+    int64_t n = 0;
+    e.walk([&](AffineExpr part) {
+      if (auto s = dyn_cast<AffineSymbolExpr>(part))
+        n = std::max<int64_t>(n, s.getPosition() + 1);
+    });
+    return n;
+  };
   for (AffineExpr e : dims) {
-    e = simplifyAffineExpr(e, 0, 1 << 20);
+    if (isa<AffineBinaryOpExpr>(e))
+      e = simplifyAffineExpr(e, 0, count(e));
     exprs.push_back(e);
     auto c = dyn_cast<AffineConstantExpr>(e);
     shape.push_back(c ? c.getValue() : ShapedType::kDynamic);
-    e.walk([&](AffineExpr part) {
-      if (auto s = dyn_cast<AffineSymbolExpr>(part))
-        numSymbols = std::max<int64_t>(numSymbols, s.getPosition() + 1);
-    });
+    numSymbols = std::max(numSymbols, count(e));
   }
   if (!llvm::is_contained(shape, ShapedType::kDynamic))
     return RankedTensorType::get(shape, elementType);

@@ -58,6 +58,8 @@ AffineExpr Shapes::bound(StringRef kind, AffineExpr x, AffineExpr y) {
   }
   if (x == y)
     return kind == "eq" ? constant(1) : kind == "lt" ? constant(0) : x;
+  x = compact(x);
+  y = compact(y);
   // A size is never negative; symbols that stand for other values are not told apart, so only "max(size, 0)" of a
   // declared dimension could profit and is not worth the risk.
   int64_t numSymbols = names.size();
@@ -67,6 +69,31 @@ AffineExpr Shapes::bound(StringRef kind, AffineExpr x, AffineExpr y) {
   if (!made) {
     int64_t symbol = newSymbol(b.getInsertionBlock());
     BindExprOp::create(b, b.getUnknownLoc(), kind, map, symbol);
+    made = getAffineSymbolExpr(symbol, context);
+  }
+  return made;
+}
+
+/// Number of nodes, at most limit.
+static int64_t lengthOf(AffineExpr e, int64_t limit) {
+  auto bin = dyn_cast<AffineBinaryOpExpr>(e);
+  if (!bin || limit <= 1)
+    return 1;
+  int64_t left = lengthOf(bin.getLHS(), limit - 1);
+  return left >= limit - 1 ? limit : 1 + left + lengthOf(bin.getRHS(), limit - 1 - left);
+}
+
+AffineExpr Shapes::compact(AffineExpr e) {
+  constexpr int64_t kLongest = 12;
+  if (lengthOf(e, kLongest + 1) <= kLongest)
+    return e;
+  e = simplifyAffineExpr(e, 0, names.size());
+  if (lengthOf(e, kLongest + 1) <= kLongest)
+    return e;
+  AffineExpr &made = boundExprs[{b.getInsertionBlock(), AffineMapAttr::get(AffineMap::get(0, 1 << 20, {e}, context))}];
+  if (!made) {
+    int64_t symbol = newSymbol(b.getInsertionBlock());
+    BindExprOp::create(b, b.getUnknownLoc(), "max", AffineMap::get(0, names.size(), {e}, context), symbol);
     made = getAffineSymbolExpr(symbol, context);
   }
   return made;
@@ -206,13 +233,20 @@ FailureOr<Dims> Shapes::elements(Operation *user, Value v) {
 }
 
 void Shapes::setKnown(Value v, Dims e) {
-  if (e.size() <= 64)
-    knownElements[v] = std::move(e);
+  if (e.size() > 64)
+    return;
+  for (AffineExpr &x : e)
+    x = compact(x);
+  knownElements[v] = std::move(e);
 }
 
 void Shapes::set(Value result, ArrayRef<AffineExpr> dims) {
-  if (!isa<NoneType>(result.getType()))
-    result.setType(onnx::withDims(element(result), dims));
+  if (isa<NoneType>(result.getType()))
+    return;
+  Dims shortened;
+  for (AffineExpr e : dims)
+    shortened.push_back(compact(e));
+  result.setType(onnx::withDims(element(result), shortened));
 }
 
 void Shapes::replaceKnown() {

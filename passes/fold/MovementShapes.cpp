@@ -251,7 +251,7 @@ static LogicalResult split(Operation *op, Shapes &s) {
   } else {
     AffineExpr part = d[axis].ceilDiv(n);
     for (int64_t i = 0; i < n; ++i)
-      sizes.push_back(i + 1 < n ? part : simplifyAffineExpr(d[axis] - part * (n - 1), 0, 1 << 20));
+      sizes.push_back(i + 1 < n ? part : d[axis] - part * (n - 1));
   }
   auto k = s.known(op->getOperand(0));
   auto c = constants(sizes);

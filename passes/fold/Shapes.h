@@ -25,6 +25,8 @@ public:
   mlir::AffineExpr max(mlir::AffineExpr x, mlir::AffineExpr y) { return bound("max", x, y); }
   mlir::AffineExpr equal(mlir::AffineExpr x, mlir::AffineExpr y) { return bound("eq", x, y); }
   mlir::AffineExpr less(mlir::AffineExpr x, mlir::AffineExpr y) { return bound("lt", x, y); }
+  /// A long expression gets a symbol of its own, so that the expressions of a deep network stay short.
+  mlir::AffineExpr compact(mlir::AffineExpr e);
   mlir::AffineExpr select(mlir::AffineExpr condition, mlir::AffineExpr x, mlir::AffineExpr y);
   mlir::AffineExpr broadcast(mlir::AffineExpr x, mlir::AffineExpr y);
   Dims broadcast(llvm::ArrayRef<mlir::AffineExpr> x, llvm::ArrayRef<mlir::AffineExpr> y);
