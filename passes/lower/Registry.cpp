@@ -14,6 +14,7 @@ const Registry &Registry::get() {
     populateNormalisations(r);
     populateMovement(r);
     populateGather(r);
+    populateRecurrent(r);
     return r;
   }();
   return registry;

@@ -47,6 +47,7 @@ void populateReductions(Registry &);
 void populateNormalisations(Registry &);
 void populateMovement(Registry &);
 void populateGather(Registry &);
+void populateRecurrent(Registry &);
 
 } // namespace ssm
 #endif
