@@ -1,6 +1,7 @@
 //===- Compiler.cpp - from a model file to a library -----------------------===//
 #include "lib/Driver/Compiler.h"
 #include "lib/Driver/Model.h"
+#include "lib/Driver/RaiseReport.h"
 #include "lib/Driver/Registration.h"
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/Module.h"
@@ -15,6 +16,7 @@
 #include "passes/fold/Passes.h"
 #include "passes/group/Passes.h"
 #include "passes/lower/Passes.h"
+#include "passes/raise/Passes.h"
 #include <chrono>
 #include <unistd.h>
 
@@ -24,6 +26,7 @@ using namespace ssm;
 ArrayRef<Phase> ssm::phases() {
   static const Phase table[] = {{"import", "ONNX file into the onnx dialect"},
                                 {"fold", "symbolic shapes, constants"},
+                                {"raise", "sequence mixers in place of their spellings"},
                                 {"group", "dispatches and the host function"},
                                 {"lower", "dispatches on linalg, tensor, scf"},
                                 {"target", "LLVM dialect"},
@@ -75,6 +78,7 @@ private:
   ImportReport report;
   ModelDescription model;
   std::vector<std::pair<std::string, double>> times;
+  llvm::json::Array raisedOps, missedOps;
   int64_t sideBytes = 0;
   std::string sideHash;
 };
@@ -168,6 +172,13 @@ int Compilation::phasesOf() {
   model = describeModel(*module);
   if (options.emit == "onnx")
     return dump(options.output), 0;
+  bool raised = phase("raise", [&] { return passes(*module, buildRaisePipeline); });
+  raisedOps = raisedEntries(*module);
+  missedOps = missedEntries(*module);
+  if (!raised)
+    return 2;
+  if (options.emit == "ssm")
+    return dump(options.output), 0;
   if (!phase("group", [&] {
         return passes(*module, [](OpPassManager &pm) {
           pm.addPass(createFormDispatches());
@@ -214,7 +225,7 @@ void Compilation::writeReport() {
     if (ec)
       return;
     os << llvm::formatv("{0:2}", llvm::json::Value(llvm::json::Object{
-              {"raised", llvm::json::Array{}}, {"missed", llvm::json::Array{}}, {"unsupported", std::move(unsupported)},
+              {"raised", std::move(raisedOps)}, {"missed", std::move(missedOps)}, {"unsupported", std::move(unsupported)},
               {"phases", std::move(timed)}, {"memory", llvm::json::Object{{"constants", sideBytes}, {"arena", 0}}}}))
        << "\n";
   }

@@ -12,6 +12,7 @@
 #include "passes/fold/Passes.h"
 #include "passes/group/Passes.h"
 #include "passes/lower/Passes.h"
+#include "passes/raise/Passes.h"
 #include "passes/target/Passes.h"
 #include "passes/tile/Passes.h"
 #include "passes/vectorise/Passes.h"
@@ -27,6 +28,7 @@ void ssm::registerDialects(mlir::DialectRegistry &registry) {
 void ssm::registerPasses() {
   mlir::registerAllPasses();
   registerSsmFoldPasses();
+  registerSsmRaisePasses();
   registerSsmGroupPasses();
   registerSsmLowerPasses();
   registerSsmTilePasses();

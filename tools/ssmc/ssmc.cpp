@@ -11,15 +11,15 @@ int main(int argc, char **argv) {
   cl::OptionCategory output("Output"), target("Target");
   cl::opt<std::string> input(cl::Positional, cl::desc("MODEL.onnx"), cl::Required);
   cl::opt<std::string> out("o", cl::desc("library to write"), cl::value_desc("OUT"), cl::Required, cl::cat(output));
-  cl::opt<std::string> emit("emit", cl::desc("what to write: onnx, linalg, llvm or lib"), cl::init("lib"), cl::cat(output));
+  cl::opt<std::string> emit("emit", cl::desc("what to write: onnx, ssm, linalg, llvm or lib"), cl::init("lib"), cl::cat(output));
   cl::opt<std::string> report("report", cl::desc("write a JSON report"), cl::value_desc("FILE"), cl::cat(output));
   cl::opt<std::string> dump("dump-phases-to", cl::desc("write the IR after each phase"), cl::value_desc("DIR"), cl::cat(output));
   cl::opt<std::string> cpu("mcpu", cl::desc("native or an LLVM CPU name"), cl::init("native"), cl::cat(target));
   cl::opt<char> level("O", cl::desc("optimisation level, 0 to 3"), cl::Prefix, cl::init('3'), cl::cat(target));
   cl::HideUnrelatedOptions({&output, &target});
   cl::ParseCommandLineOptions(argc, argv, "ssmc: compile an ONNX model to a native library\n");
-  if (emit != "onnx" && emit != "linalg" && emit != "llvm" && emit != "lib") {
-    llvm::errs() << "ssmc: unknown --emit=" << emit << "; onnx, linalg, llvm and lib are known\n";
+  if (emit != "onnx" && emit != "ssm" && emit != "linalg" && emit != "llvm" && emit != "lib") {
+    llvm::errs() << "ssmc: unknown --emit=" << emit << "; onnx, ssm, linalg, llvm and lib are known\n";
     return 1;
   }
   if (level < '0' || level > '3') {

@@ -1,0 +1,65 @@
+//===- RaiseReport.cpp - what raising found, for the report ----------------===//
+#include "lib/Driver/RaiseReport.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "passes/raise/Provenance.h"
+
+using namespace mlir;
+using namespace ssm;
+
+/// Operators of the ssm dialect that are sequence mixers, by their names without dialect, which are the report's kinds.
+static bool isMixer(Operation *op) {
+  static constexpr StringRef kinds[] = {"scan",      "recurrence",  "selective_scan", "semiseparable",
+                                        "attention", "causal_conv", "long_conv"};
+  return op->getName().getDialectNamespace() == "ssm" && llvm::is_contained(kinds, op->getName().stripDialect());
+}
+
+static llvm::json::Value attributeValue(Attribute a) {
+  if (isa<UnitAttr>(a))
+    return true;
+  if (auto b = dyn_cast<BoolAttr>(a))
+    return b.getValue();
+  if (auto i = dyn_cast<IntegerAttr>(a))
+    return i.getValue().getSExtValue();
+  if (auto f = dyn_cast<FloatAttr>(a))
+    return f.getValueAsDouble();
+  if (auto s = dyn_cast<StringAttr>(a))
+    return llvm::json::fixUTF8(s.getValue());
+  std::string text;
+  llvm::raw_string_ostream(text) << a;
+  return llvm::json::fixUTF8(text);
+}
+
+llvm::json::Array ssm::raisedEntries(ModuleOp module) {
+  llvm::json::Array entries;
+  auto main = module.lookupSymbol<func::FuncOp>("main");
+  if (!main)
+    return entries;
+  main.walk<WalkOrder::PreOrder>([&](Operation *op) {
+    if (!isMixer(op))
+      return;
+    llvm::json::Object attributes;
+    llvm::json::Array nodes;
+    for (NamedAttribute a : op->getAttrs())
+      attributes[a.getName().str()] = attributeValue(a.getValue());
+    for (StringAttr name : nodeNames(op->getLoc()))
+      nodes.push_back(llvm::json::fixUTF8(name.getValue()));
+    auto form = op->getAttrOfType<StringAttr>("form");
+    entries.push_back(llvm::json::Object{{"kind", op->getName().stripDialect()}, {"op", op->getName().getStringRef()},
+                                         {"form", form ? form.getValue() : ""}, {"nodes", std::move(nodes)},
+                                         {"attributes", std::move(attributes)}});
+  });
+  return entries;
+}
+
+llvm::json::Array ssm::missedEntries(ModuleOp module) {
+  llvm::json::Array entries;
+  if (auto missed = module->getAttrOfType<ArrayAttr>(kMissedAttr))
+    for (auto entry : missed.getAsRange<DictionaryAttr>()) {
+      llvm::json::Array nodes;
+      for (auto name : entry.getAs<ArrayAttr>("nodes").getAsRange<StringAttr>())
+        nodes.push_back(llvm::json::fixUTF8(name.getValue()));
+      entries.push_back(llvm::json::Object{{"nodes", std::move(nodes)},
+                                           {"reason", llvm::json::fixUTF8(entry.getAs<StringAttr>("reason").getValue())}});
+    }
+  return entries;
+}

@@ -1,0 +1,6 @@
+//===- Pipeline.cpp - the raise phase --------------------------------------===//
+#include "passes/raise/Passes.h"
+
+using namespace ssm;
+
+void ssm::buildRaisePipeline(mlir::OpPassManager &pm) { pm.addPass(createRaiseLoops()); }
