@@ -17,6 +17,7 @@
 #include "passes/group/Passes.h"
 #include "passes/lower/Passes.h"
 #include "passes/raise/Passes.h"
+#include "passes/raise/Provenance.h"
 #include <chrono>
 #include <unistd.h>
 
@@ -179,6 +180,7 @@ int Compilation::phasesOf() {
     return 2;
   if (options.emit == "ssm")
     return dump(options.output), 0;
+  (*module)->removeAttr(kMissedAttr);
   if (!phase("group", [&] {
         return passes(*module, [](OpPassManager &pm) {
           pm.addPass(createFormDispatches());
