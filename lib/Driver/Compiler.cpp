@@ -188,6 +188,9 @@ int Compilation::phasesOf() {
         });
       }))
     return 1;
+  if (auto names = (*module)->removeAttr(kProfileAttr))
+    for (Attribute name : cast<ArrayAttr>(names))
+      model.profile.push_back(cast<StringAttr>(name).str());
   ModuleOp dispatches = module->lookupSymbol<ModuleOp>("dispatches");
   if (!phase("lower", [&] {
         return passes(dispatches, [](OpPassManager &pm) { pm.addNestedPass<func::FuncOp>(createLowerDispatch()); });

@@ -3,7 +3,6 @@
 #include "dialects/Onnx/OnnxDialect.h"
 #include "llvm/IR/Constants.h"
 #include "llvm/IR/Module.h"
-#include "llvm/Support/JSON.h"
 #include "llvm/Support/raw_ostream.h"
 
 using namespace mlir;
@@ -43,18 +42,27 @@ ModelDescription ssm::describeModel(ModuleOp module) {
     d.inputs.push_back(describe(main.getArgument(i).getType(), main.getArgAttrOfType<StringAttr>(i, "onnx.name")));
   for (unsigned i = 0; i < main.getNumResults(); ++i)
     d.outputs.push_back(describe(main.getResultTypes()[i], main.getResultAttrOfType<StringAttr>(i, "onnx.name")));
-  llvm::json::Object facts;
   if (auto model = module->getAttrOfType<DictionaryAttr>("onnx.model"))
     for (NamedAttribute a : model) {
       if (auto s = dyn_cast<StringAttr>(a.getValue()))
-        facts[a.getName().str()] = llvm::json::fixUTF8(s.getValue());
+        d.facts[a.getName().str()] = llvm::json::fixUTF8(s.getValue());
       else if (auto i = dyn_cast<IntegerAttr>(a.getValue()))
-        facts[a.getName().str()] = i.getInt();
+        d.facts[a.getName().str()] = i.getInt();
     }
-  llvm::raw_string_ostream os(d.metadata);
-  os << llvm::json::Value(llvm::json::Object{
-      {"compiler", "ssm-mlir"}, {"model", std::move(facts)}, {"profile", llvm::json::Array{}}, {"state", llvm::json::Array{}}});
   return d;
+}
+
+static std::string metadata(const ModelDescription &model) {
+  llvm::json::Array profile;
+  for (const std::string &name : model.profile)
+    profile.push_back(llvm::json::fixUTF8(name));
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  os << llvm::json::Value(llvm::json::Object{{"compiler", "ssm-mlir"},
+                                             {"model", llvm::json::Object(model.facts)},
+                                             {"profile", std::move(profile)},
+                                             {"state", llvm::json::Array{}}});
+  return text;
 }
 
 void ssm::addModelDescription(llvm::Module &module, const ModelDescription &model, int64_t sideBytes, StringRef sideHash) {
@@ -88,7 +96,7 @@ void ssm::addModelDescription(llvm::Module &module, const ModelDescription &mode
   };
   auto *type = llvm::StructType::get(c, {i32, i32, i32, i32, ptr, ptr, ptr, i64, ptr});
   auto *value = llvm::ConstantStruct::get(
-      type, {number(1), number(model.inputs.size()), number(model.outputs.size()), number(0), ios(model.inputs),
-             ios(model.outputs), text(model.metadata), llvm::ConstantInt::get(i64, sideBytes), text(sideHash)});
+      type, {number(1), number(model.inputs.size()), number(model.outputs.size()), number(model.profile.size()), ios(model.inputs),
+             ios(model.outputs), text(metadata(model)), llvm::ConstantInt::get(i64, sideBytes), text(sideHash)});
   new llvm::GlobalVariable(module, type, true, llvm::GlobalValue::ExternalLinkage, value, "ssm_generated_model");
 }

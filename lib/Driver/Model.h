@@ -1,6 +1,7 @@
 //===- Model.h - what a library says of its model ---------------*- C++ -*-===//
 #ifndef SSM_LIB_DRIVER_MODEL_H
 #define SSM_LIB_DRIVER_MODEL_H
+#include "llvm/Support/JSON.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 
 namespace llvm {
@@ -16,7 +17,8 @@ struct IoDescription {
 };
 struct ModelDescription {
   std::vector<IoDescription> inputs, outputs;
-  std::string metadata;
+  std::vector<std::string> profile; // what each profile id measures
+  llvm::json::Object facts;         // the ONNX file's metadata
 };
 ModelDescription describeModel(mlir::ModuleOp module);
 /// Adds the constant ssm_generated_model (lib/Runtime/Runtime.h) to LLVM IR.

@@ -10,6 +10,7 @@
 #include "passes/group/Host.h"
 #include "passes/group/Passes.h"
 #include "passes/lower/Registry.h"
+#include "llvm/ADT/StringExtras.h"
 
 using namespace mlir;
 using namespace ssm;
@@ -93,6 +94,7 @@ private:
   void planLifetimes(Block &block, Scope &scope);
   void fail(Value condition, Twine message, Value x, Value y);
   static std::string nodeName(Location loc);
+  static std::string profileName(Location loc);
 
   Host h;
   ModuleOp module;
@@ -102,7 +104,7 @@ private:
   DenseMap<int64_t, Value> symbols;
   DenseMap<Value, int64_t> outputs; // values written directly into an output
   SmallVector<Scope *> scopes;
-  SmallVector<Attribute> side;
+  SmallVector<Attribute> side, profile;
   DenseMap<Attribute, int64_t> sideOffsets;
   int64_t sideBytes = 0;
 };
@@ -131,6 +133,21 @@ std::string GraphLowering::nodeName(Location loc) {
     return WalkResult::advance();
   });
   return name;
+}
+
+/// The source nodes of a dispatch, the first few by name.
+std::string GraphLowering::profileName(Location loc) {
+  SmallVector<StringRef> names;
+  loc->walk([&](Location l) {
+    if (auto n = dyn_cast<NameLoc>(l); n && !llvm::is_contained(names, n.getName().strref()))
+      names.push_back(n.getName());
+    return WalkResult::advance();
+  });
+  constexpr size_t kShown = 4;
+  std::string text = llvm::join(ArrayRef(names).take_front(kShown), " + ");
+  if (names.size() > kShown)
+    text += " + " + std::to_string(names.size() - kShown) + " more";
+  return text;
 }
 
 Value GraphLowering::size(AffineExpr e) {
@@ -287,7 +304,11 @@ LogicalResult GraphLowering::emitDispatch(DispatchOp op) {
   }
   for (AffineExpr e : op.getSymbols().getResults())
     arguments.push_back(size(e));
+  Value id = h.constant32(profile.size());
+  profile.push_back(h.b.getStringAttr(profileName(op.getLoc())));
+  h.call("ssmrt_profile_begin", {}, {rt, id});
   h.call((kCallPrefix + op.getCallee()).str(), {}, arguments);
+  h.call("ssmrt_profile_end", {}, {rt, id});
   return success();
 }
 
@@ -733,6 +754,7 @@ LogicalResult GraphLowering::run(func::FuncOp main) {
     return failure();
   scopes.pop_back();
   module->setAttr(kSideAttr, ArrayAttr::get(context, side));
+  module->setAttr(kProfileAttr, ArrayAttr::get(context, profile));
   main.erase();
   // Dispatches are compiled as a module of their own; here they are functions of C.
   auto dispatches = ModuleOp::create(h.b.getUnknownLoc(), "dispatches");

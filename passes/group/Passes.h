@@ -14,6 +14,8 @@ namespace ssm {
 /// Module attributes with the constants (ElementsAttr each, 64-byte aligned in order) of the two constant regions.
 inline constexpr llvm::StringLiteral kEmbeddedAttr = "ssm.embedded";
 inline constexpr llvm::StringLiteral kSideAttr = "ssm.side";
+/// Module attribute with the name of each profile id.
+inline constexpr llvm::StringLiteral kProfileAttr = "ssm.profile";
 /// Bytes of a constant in a buffer (docs/internals.md, section 4).
 int64_t storageBytes(mlir::ElementsAttr value);
 /// Appends them to a stream, padded to 64 bytes.
