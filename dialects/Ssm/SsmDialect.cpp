@@ -43,7 +43,8 @@ LogicalResult BindExprOp::verify() {
   if (!llvm::is_contained(kinds, getKind())) // C1
     return emitOpError("kind must be min, max, broadcast, eq or lt, not '") << getKind() << "'";
   AffineMap map = getMap();
-  if (map.getNumDims() != 0 || map.getNumResults() == 0 || (getKind() != "min" && getKind() != "max" && map.getNumResults() != 2)) // C2
+  if (map.getNumDims() != 0 || map.getNumResults() == 0 ||
+      (getKind() != "min" && getKind() != "max" && map.getNumResults() != 2)) // C2
     return emitOpError("map must have no dims and at least one result, two for broadcast, eq and lt");
   return success();
 }

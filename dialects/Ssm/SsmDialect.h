@@ -10,7 +10,14 @@
 #include "mlir/IR/SymbolTable.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
+namespace ssm {
+/// M8 of MixerOps.td, and what SequenceMixerOpInterface::getPreferredForm answers.
+llvm::LogicalResult verifyForm(mlir::Operation *op);
+llvm::StringRef preferredForm(mlir::Operation *op);
+} // namespace ssm
+
 #include "dialects/Ssm/SsmDialect.h.inc"
+#include "dialects/Ssm/SsmInterfaces.h.inc"
 #define GET_OP_CLASSES
 #include "dialects/Ssm/SsmOps.h.inc"
 

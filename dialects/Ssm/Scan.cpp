@@ -1,0 +1,70 @@
+//===- Scan.cpp - ssm.scan -------------------------------------------------===//
+#include "dialects/Ssm/Mixers.h"
+
+using namespace mlir;
+using namespace ssm;
+
+int64_t ScanOp::getTimeDim() { return getDim(); }
+ValueRange ScanOp::getInitialStates() { return getInitial(); }
+ValueRange ScanOp::getFinalStates() { return getFinal(); }
+SmallVector<StringRef> ScanOp::getForms() { return {"sequential", "blocked"}; }
+
+double ScanOp::getCost(StringRef form, ArrayRef<int64_t> sizes) {
+  double points = getCombiner().front().getOperations().size(), lines = 1;
+  for (auto [axis, s] : llvm::enumerate(sizes)) {
+    points *= s;
+    if (axis != getDim())
+      lines *= s;
+  }
+  // Few lines leave the lanes empty; blocks fill them and do the work a little more than twice.
+  return form == "sequential" ? points * (lines < 8 ? 4 : 1) : points * 2.2;
+}
+
+/// The shape without one axis.
+static SmallVector<int64_t> without(ArrayRef<int64_t> shape, int64_t axis) {
+  SmallVector<int64_t> out(shape);
+  out.erase(out.begin() + axis);
+  return out;
+}
+
+LogicalResult ScanOp::verify() {
+  if (getInputs().empty() || getOutputs().size() != getInputs().size()) // C1
+    return emitOpError("has ") << getInputs().size() << " operands and " << getOutputs().size()
+                               << " outputs, needs one each at least";
+  auto first = cast<RankedTensorType>(getInputs()[0].getType());
+  int64_t axis = getDim();
+  if (axis < 0 || axis >= first.getRank()) // C2
+    return emitOpError("dim ") << axis << " is out of range for operands of rank " << first.getRank();
+  SmallVector<Type> scalars;
+  for (auto [in, out] : llvm::zip_equal(getInputs(), getOutputs())) {
+    auto a = cast<RankedTensorType>(in.getType()), b = cast<RankedTensorType>(out.getType());
+    if (failed(verifyCompatibleShape(a, first)) || failed(verifyCompatibleShape(a, b)) ||
+        a.getElementType() != b.getElementType()) // C1
+      return emitOpError("operands must have one shape and outputs their types, got ") << a << " and " << b;
+    if (!a.getElementType().isIntOrFloat())
+      return emitOpError("elements must be floats or integers, not ") << a.getElementType();
+    scalars.push_back(scalarType(a.getElementType()));
+  }
+  for (auto [name, values] : {std::pair<StringRef, ValueRange>{"initial", getInitial()}, {"final", getFinal()}}) {
+    if (!values.empty() && values.size() != getInputs().size()) // C3
+      return emitOpError(name) << " has " << values.size() << " tensors for " << getInputs().size() << " operands";
+    for (auto [v, in] : llvm::zip(values, getInputs())) {
+      auto type = cast<RankedTensorType>(v.getType()), of = cast<RankedTensorType>(in.getType());
+      if (type.getElementType() != of.getElementType() ||
+          failed(verifyCompatibleShape(type.getShape(), without(of.getShape(), axis)))) // C3
+        return emitOpError(name) << " must be the operand without axis " << axis << ", not " << type;
+    }
+  }
+  if (getIdentity().size() != getInputs().size()) // C4
+    return emitOpError("identity has ") << getIdentity().size() << " numbers for " << getInputs().size() << " operands";
+  for (auto [number, scalar] : llvm::zip_equal(getIdentity(), scalars))
+    if (isa<FloatType>(scalar) ? !isa<FloatAttr>(number) : !isa<IntegerAttr>(number)) // C4
+      return emitOpError("identity ") << number << " is no number of type " << scalar;
+  SmallVector<Type> arguments(scalars);
+  llvm::append_range(arguments, scalars);
+  return verifyScalarRegion(*this, getCombiner(), arguments, scalars); // C5
+}
+
+void ScanOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRContext *context) {
+  patterns.add<DropUnusedResults<ScanOp, 2>>(context);
+}

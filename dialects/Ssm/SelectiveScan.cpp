@@ -1,0 +1,100 @@
+//===- SelectiveScan.cpp - ssm.selective_scan ------------------------------===//
+#include "dialects/Ssm/Mixers.h"
+
+using namespace mlir;
+using namespace ssm;
+
+int64_t SelectiveScanOp::getTimeDim() { return numIterationDims(*this) - (int64_t)getStateRank() - 1; }
+ValueRange SelectiveScanOp::getInitialStates() { return getInitial(); }
+ValueRange SelectiveScanOp::getFinalStates() { return getFinal(); }
+SmallVector<StringRef> SelectiveScanOp::getForms() { return {"recurrent"}; }
+
+double SelectiveScanOp::getCost(StringRef form, ArrayRef<int64_t> sizes) {
+  double points = 1;
+  for (int64_t s : sizes)
+    points *= s;
+  return points * (6 + 4 * getProducer().front().getOperations().size());
+}
+
+LogicalResult SelectiveScanOp::verify() {
+  if (getInputs().empty())
+    return emitOpError("needs at least one input");
+  if (failed(verifyMaps(*this)))
+    return failure();
+  int64_t dims = numIterationDims(*this), rank = (int64_t)getStateRank();
+  if (rank < 0 || rank >= dims) // C1
+    return emitOpError("state_rank ") << rank << " does not fit " << dims << " dims";
+  int64_t time = getTimeDim();
+  Block &block = getProducer().front();
+  auto yield = dyn_cast_if_present<YieldOp>(block.empty() ? nullptr : &block.back());
+  size_t given = yield ? yield.getNumOperands() : 0;
+  if (getComplex() ? given != 6 : given != 2 && given != 3) // C2
+    return emitOpError("producer must yield ") << (getComplex() ? "6 values" : "2 or 3 values") << ", not " << given;
+  if (given == 2 && rank != 0) // C3
+    return emitOpError("without a read-out, state_rank must be 0, not ") << rank;
+  size_t parts = getComplex() ? 2 : 1;
+  SmallVector<int64_t> state = dimRange(0, time), all = dimRange(0, dims);
+  llvm::append_range(state, dimRange(time + 1, dims));
+  for (auto [name, values, first] :
+       {std::tuple<StringRef, ValueRange, size_t>{"initial", getInitial(), getInputs().size()},
+        std::tuple<StringRef, ValueRange, size_t>{"final", getFinal(), getNumOperands() + 1}}) {
+    if (!values.empty() && values.size() != parts) // C4
+      return emitOpError(name) << " must be " << parts << " tensors, not " << values.size();
+    for (size_t i = 0; i < values.size(); ++i)
+      if (failed(verifyOver(*this, name, indexingMaps(*this)[first + i], state,
+                            name == "final" ? state : ArrayRef<int64_t>(), "(p, n)"))) // C4
+        return failure();
+  }
+  if (failed(verifyOver(*this, "output", resultMap(*this, 0), dimRange(0, time + 1), dimRange(0, time + 1),
+                        "(p, t)"))) // C5
+    return failure();
+  if (failed(verifyFloats(*this, getInitial())) || failed(verifyFloats(*this, getResults())))
+    return failure();
+  SmallVector<Type> arguments;
+  for (Value v : getInputs())
+    arguments.push_back(scalarType(getElementTypeOrSelf(v.getType())));
+  return verifyScalarRegion(*this, getProducer(), arguments, SmallVector<Type>(given, stateType(*this)));
+}
+
+namespace {
+/// A state that starts at zero is not given.
+struct DropZeroInitial : OpRewritePattern<SelectiveScanOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(SelectiveScanOp op, PatternRewriter &rewriter) const override {
+    if (op.getInitial().empty() || !llvm::all_of(op.getInitial(), [](Value v) { return isConstantOf(v, 0); }))
+      return rewriter.notifyMatchFailure(op, "the initial state is not known to be zero");
+    dropOperandGroup(op, 1, rewriter);
+    return success();
+  }
+};
+/// An input whose scalar the producer does not use only gave a size; where another gives it too, it goes.
+struct DropUnusedInput : OpRewritePattern<SelectiveScanOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(SelectiveScanOp op, PatternRewriter &rewriter) const override {
+    Block &block = op.getProducer().front();
+    SmallVector<AffineMap> maps = indexingMaps(op);
+    for (unsigned i = 0, e = op.getInputs().size(); i < e && e > 1; ++i) {
+      if (!block.getArgument(i).use_empty())
+        continue;
+      bool needed = llvm::any_of(llvm::seq<int64_t>(0, numIterationDims(op)), [&](int64_t d) {
+        auto gives = [&](AffineMap map) { return llvm::is_contained(map.getResults(), rewriter.getAffineDimExpr(d)); };
+        return gives(maps[i]) && llvm::count_if(maps, gives) == 1;
+      });
+      if (needed || getElementTypeOrSelf(op.getInputs()[i].getType()).isF64())
+        continue;
+      maps.erase(maps.begin() + i);
+      rewriter.modifyOpInPlace(op, [&] {
+        op.getInputsMutable().erase(i);
+        block.eraseArgument(i);
+        op.setIndexingMapsAttr(rewriter.getAffineMapArrayAttr(maps));
+      });
+      return success();
+    }
+    return rewriter.notifyMatchFailure(op, "every input is used");
+  }
+};
+} // namespace
+
+void SelectiveScanOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRContext *context) {
+  patterns.add<DropZeroInitial, DropUnusedInput, DropUnusedResults<SelectiveScanOp, 2>>(context);
+}
