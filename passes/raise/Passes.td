@@ -3,12 +3,38 @@
 #define SSM_PASSES_RAISE
 include "mlir/Pass/PassBase.td"
 
+def SimplifySizes : Pass<"ssm-simplify-sizes", "::mlir::ModuleOp"> {
+  let summary = "replaces symbols that provably equal an expression of other sizes";
+  let description = [{
+    With `ssm.bind_expr min affine_map<()[s0] -> (s0, s0 + 3)> -> 1`, s1 becomes s0 in every type: sizes are not negative.
+    Symbols that stay open (a broadcast of two unrelated inputs) are left alone.
+  }];
+  let dependentDialects = ["::ssm::SsmDialect", "::ssm::onnx::OnnxDialect"];
+}
+
 def RaiseLoops : Pass<"ssm-raise-loops", "::mlir::ModuleOp"> {
   let summary = "turns onnx.Scan and onnx.Loop into sequence mixers";
   let description = [{
     Brings every loop of @main into one form with explicit carries, slices per step and outputs, and analyses how the
     next carries depend on the present ones. A loop that is not raised stays as it was, and the module attribute
     `ssm.missed` says why.
+  }];
+  let dependentDialects = ["::ssm::SsmDialect", "::ssm::onnx::OnnxDialect", "::mlir::arith::ArithDialect",
+    "::mlir::math::MathDialect"];
+}
+
+def RaiseAttention : Pass<"ssm-raise-attention", "::mlir::ModuleOp"> {
+  let summary = "turns softmax between two contractions into ssm.attention";
+  let description = [{
+    A contraction of values with a softmax over a function of one query-key product becomes one ssm.attention:
+
+        %s = onnx.MatMul(%q, %kT)                      %o = ssm.attention query(%q) key(%k) value(%v) modifiers(%mask)
+        %m = onnx.Add(%s, %mask)                            {scale = 1.0, masked_rows = "nan", indexing_maps = [...]} {
+        %p = onnx.Softmax(%m)              ->          ^bb0(%s: f32, %i: index, %j: index, %m: f32):
+        %o = onnx.MatMul(%p, %v)                         %r = arith.addf %s, %m ; ssm.yield %r }
+
+    Softmax may be in pieces and in any axis order, operands in any layout, batch and heads folded or not; repeated heads
+    become index maps. Masks that depend on positions become index arithmetic of the score region.
   }];
   let dependentDialects = ["::ssm::SsmDialect", "::ssm::onnx::OnnxDialect", "::mlir::arith::ArithDialect",
     "::mlir::math::MathDialect"];

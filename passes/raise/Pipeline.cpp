@@ -3,4 +3,7 @@
 
 using namespace ssm;
 
-void ssm::buildRaisePipeline(mlir::OpPassManager &pm) { pm.addPass(createRaiseLoops()); }
+void ssm::buildRaisePipeline(mlir::OpPassManager &pm) {
+  pm.addPass(createSimplifySizes());
+  pm.addPass(createRaiseLoops());
+}

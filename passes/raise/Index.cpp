@@ -1,0 +1,361 @@
+//===- Index.cpp - index arithmetic with symbolic sizes --------------------===//
+#include "passes/raise/Index.h"
+#include "dialects/Ssm/SsmDialect.h"
+
+using namespace mlir;
+using namespace ssm;
+
+Index Index::combine(const Index &o, int64_t sign) const {
+  Index r = *this;
+  for (auto &[m, c] : o.terms) {
+    int64_t &slot = r.terms[m];
+    slot += sign * c;
+    if (slot == 0)
+      r.terms.erase(m);
+  }
+  return r;
+}
+
+Index Index::operator*(const Index &o) const {
+  Index r;
+  for (auto &[m, c] : terms)
+    for (auto &[n, d] : o.terms) {
+      Monomial product(m.size() + n.size());
+      std::merge(m.begin(), m.end(), n.begin(), n.end(), product.begin());
+      int64_t &slot = r.terms[product];
+      slot += c * d;
+      if (slot == 0)
+        r.terms.erase(product);
+    }
+  return r;
+}
+
+std::optional<int64_t> Index::constant() const {
+  if (terms.empty())
+    return 0;
+  if (terms.size() == 1 && terms.begin()->first.empty())
+    return terms.begin()->second;
+  return std::nullopt;
+}
+
+std::optional<unsigned> Index::asAtom() const {
+  if (terms.size() == 1 && terms.begin()->second == 1 && terms.begin()->first.size() == 1)
+    return terms.begin()->first[0];
+  return std::nullopt;
+}
+
+bool Index::contains(unsigned atom) const {
+  return llvm::any_of(terms, [&](auto &t) { return llvm::is_contained(t.first, atom); });
+}
+
+std::optional<Index> Index::coefficient(unsigned atom) const {
+  Index r;
+  for (auto &[m, c] : terms) {
+    size_t power = llvm::count(m, atom);
+    if (power > 1)
+      return std::nullopt;
+    if (power == 0)
+      continue;
+    Monomial rest = m;
+    rest.erase(llvm::find(rest, atom));
+    r.terms[rest] = c;
+  }
+  return r;
+}
+
+Index Index::without(unsigned atom) const {
+  Index r;
+  for (auto &[m, c] : terms)
+    if (!llvm::is_contained(m, atom))
+      r.terms[m] = c;
+  return r;
+}
+
+/// m / n for monomials.
+static std::optional<Index::Monomial> divide(Index::Monomial m, const Index::Monomial &n) {
+  for (unsigned a : n) {
+    auto it = llvm::find(m, a);
+    if (it == m.end())
+      return std::nullopt;
+    m.erase(it);
+  }
+  return m;
+}
+
+std::optional<Index> Index::dividedBy(const Index &n) const {
+  if (n.terms.empty())
+    return std::nullopt;
+  if (n.terms.size() == 1) {
+    auto &[d, k] = *n.terms.begin();
+    Index r;
+    for (auto &[m, c] : terms) {
+      auto q = divide(m, d);
+      if (!q || c % k)
+        return std::nullopt;
+      r.terms[*q] = c / k;
+    }
+    return r;
+  }
+  // Long division by the leading term.
+  Index rest = *this, r;
+  auto &[d, k] = *n.terms.rbegin();
+  for (int step = 0; step < 16 && !rest.terms.empty(); ++step) {
+    auto &[m, c] = *rest.terms.rbegin();
+    auto q = divide(m, d);
+    if (!q || c % k)
+      return std::nullopt;
+    Index part;
+    part.terms[*q] = c / k;
+    r = r + part;
+    rest = rest - part * n;
+  }
+  if (!rest.terms.empty())
+    return std::nullopt;
+  return r;
+}
+
+llvm::DenseSet<int64_t> IndexSpace::sizeSymbols(ModuleOp module) {
+  llvm::DenseSet<int64_t> sizes;
+  module.walk([&](BindDimOp bind) { sizes.insert(bind.getSymbol()); });
+  return sizes;
+}
+
+unsigned IndexSpace::intern(Atom a) {
+  if (a.kind != Atom::Iterator)
+    for (auto [i, old] : llvm::enumerate(atoms))
+      if (old.kind == a.kind && old.symbol == a.symbol && old.x == a.x && old.n == a.n)
+        return i;
+  atoms.push_back(std::move(a));
+  return atoms.size() - 1;
+}
+
+Index IndexSpace::iterator(const Index &extent) {
+  if (extent.terms.size() == 1)
+    for (unsigned a : extent.terms.begin()->first)
+      if (atoms[a].kind == Atom::Symbol)
+        positive.insert(a);
+  return Index::atom(intern({Atom::Iterator, {}, extent, 0}));
+}
+
+Index IndexSpace::symbol(int64_t position) {
+  auto [it, isNew] = symbolAtoms.try_emplace(position, 0);
+  if (isNew)
+    it->second = intern({Atom::Symbol, {}, {}, position});
+  return Index::atom(it->second);
+}
+
+void IndexSpace::split(const Index &x, const Index &n, Index &quotient, Index &rest) const {
+  if (n.terms.size() != 1) {
+    if (auto q = x.dividedBy(n)) {
+      quotient = *q;
+      rest = 0;
+      return;
+    }
+    // A mixed radix: the coefficient of an iterator is n times something.
+    quotient = 0;
+    rest = x;
+    for (unsigned a = 0; a < atoms.size(); ++a)
+      if (isIterator(a) && rest.contains(a))
+        if (auto c = rest.coefficient(a))
+          if (auto q = c->dividedBy(n)) {
+            quotient = quotient + *q * Index::atom(a);
+            rest = rest - *c * Index::atom(a);
+          }
+    return;
+  }
+  auto &[d, k] = *n.terms.begin();
+  quotient = rest = 0;
+  for (auto &[m, c] : x.terms) {
+    auto q = divide(m, d);
+    if (!q) {
+      rest.terms[m] = c;
+      continue;
+    }
+    int64_t whole = c / k, left = c % k;
+    if (m.empty() && left < 0) { // constants keep a rest that is not negative
+      --whole;
+      left += k;
+    }
+    if (whole) {
+      int64_t &slot = quotient.terms[*q];
+      slot += whole;
+      if (!slot)
+        quotient.terms.erase(*q);
+    }
+    if (left)
+      rest.terms[m] = left;
+  }
+}
+
+Index IndexSpace::floorDiv(const Index &x, const Index &n) {
+  if (n.is(1))
+    return x;
+  Index quotient, rest;
+  split(x, n, quotient, rest);
+  if (rest.is(0) || (nonNegative(rest) && nonNegative(n - 1 - rest)))
+    return quotient;
+  // (a floordiv m) floordiv n = a floordiv (m n)
+  if (auto a = rest.asAtom(); a && atoms[*a].kind == Atom::FloorDiv) {
+    Index inner = atoms[*a].x, divisor = atoms[*a].n;
+    return quotient + floorDiv(inner, divisor * n);
+  }
+  return quotient + Index::atom(intern({Atom::FloorDiv, rest, n, 0}));
+}
+
+Index IndexSpace::mod(const Index &x, const Index &n) {
+  if (n.is(1))
+    return 0;
+  Index quotient, rest;
+  split(x, n, quotient, rest);
+  if (rest.is(0) || (nonNegative(rest) && nonNegative(n - 1 - rest)))
+    return rest;
+  return Index::atom(intern({Atom::Mod, rest, n, 0}));
+}
+
+Index IndexSpace::from(AffineExpr e) {
+  if (auto c = dyn_cast<AffineConstantExpr>(e))
+    return c.getValue();
+  if (auto s = dyn_cast<AffineSymbolExpr>(e))
+    return symbol(s.getPosition());
+  auto bin = cast<AffineBinaryOpExpr>(e);
+  Index l = from(bin.getLHS()), r = from(bin.getRHS());
+  switch (bin.getKind()) {
+  case AffineExprKind::Add:
+    return l + r;
+  case AffineExprKind::Mul:
+    return l * r;
+  case AffineExprKind::FloorDiv:
+    return floorDiv(l, r);
+  case AffineExprKind::CeilDiv:
+    return floorDiv(l + r - 1, r);
+  default:
+    return mod(l, r);
+  }
+}
+
+std::vector<Index> IndexSpace::from(ArrayRef<AffineExpr> e) {
+  std::vector<Index> r;
+  for (AffineExpr x : e)
+    r.push_back(from(x));
+  return r;
+}
+
+AffineExpr IndexSpace::toAffine(const Index &e, MLIRContext *context, const llvm::DenseMap<unsigned, unsigned> &dims) {
+  AffineExpr sum = getAffineConstantExpr(0, context);
+  for (auto &[m, c] : e.terms) {
+    AffineExpr term = getAffineConstantExpr(c, context);
+    for (unsigned a : m) {
+      const Atom &atom = atoms[a];
+      AffineExpr factor;
+      if (atom.kind == Atom::Symbol) {
+        factor = getAffineSymbolExpr(atom.symbol, context);
+      } else if (atom.kind == Atom::Iterator) {
+        auto it = dims.find(a);
+        if (it == dims.end())
+          return {};
+        factor = getAffineDimExpr(it->second, context);
+      } else {
+        AffineExpr x = toAffine(atom.x, context, dims), n = toAffine(atom.n, context, dims);
+        if (!x || !n)
+          return {};
+        factor = atom.kind == Atom::Mod ? x % n : x.floorDiv(n);
+      }
+      term = factor * term;
+    }
+    sum = sum + term;
+  }
+  return sum;
+}
+
+Index IndexSpace::substitute(const Index &e, const std::map<unsigned, Index> &by) {
+  Index sum;
+  for (auto &[m, c] : e.terms) {
+    Index term = c;
+    for (unsigned a : m) {
+      if (auto it = by.find(a); it != by.end()) {
+        term = term * it->second;
+      } else if (atoms[a].kind == Atom::FloorDiv || atoms[a].kind == Atom::Mod) {
+        Atom atom = atoms[a];
+        Index x = substitute(atom.x, by), n = substitute(atom.n, by);
+        term = term * (atom.kind == Atom::Mod ? mod(x, n) : floorDiv(x, n));
+      } else {
+        term = term * Index::atom(a);
+      }
+    }
+    sum = sum + term;
+  }
+  // n (x floordiv n) + x mod n = x, each times the same factor
+  for (auto &[m, c] : sum.terms)
+    for (unsigned a : m) {
+      if (atoms[a].kind != Atom::Mod)
+        continue;
+      Atom atom = atoms[a];
+      Index factor;
+      factor.terms[*divide(m, {a})] = c;
+      Index whole = factor * atom.n * floorDiv(atom.x, atom.n);
+      bool present = llvm::all_of(whole.terms, [&](auto &t) {
+        auto it = sum.terms.find(t.first);
+        return it != sum.terms.end() && it->second == t.second;
+      });
+      if (present)
+        return substitute(sum - whole - factor * Index::atom(a) + factor * atom.x, {});
+    }
+  return sum;
+}
+
+void IndexSpace::collectIterators(const Index &e, llvm::SmallDenseSet<unsigned, 8> &out) const {
+  for (auto &[m, c] : e.terms)
+    for (unsigned a : m) {
+      if (atoms[a].kind == Atom::Iterator)
+        out.insert(a);
+      else if (atoms[a].kind != Atom::Symbol)
+        collectIterators(atoms[a].x, out);
+    }
+}
+
+bool IndexSpace::depends(const Index &e, unsigned iterator) const {
+  llvm::SmallDenseSet<unsigned, 8> all;
+  collectIterators(e, all);
+  return all.contains(iterator);
+}
+
+bool IndexSpace::nonNegative(const Index &e, int depth) const {
+  if (auto c = e.constant())
+    return *c >= 0;
+  if (depth == 0)
+    return false;
+  for (auto &[m, c] : e.terms)
+    for (unsigned a : m) {
+      const Atom &atom = atoms[a];
+      if (atom.kind == Atom::Symbol)
+        continue;
+      auto coefficient = e.coefficient(a);
+      if (!coefficient)
+        return false;
+      Index rest = e.without(a);
+      if (nonNegative(*coefficient, depth - 1)) { // smallest at 0
+        if (atom.kind == Atom::FloorDiv && !nonNegative(atom.x, depth - 1))
+          return false;
+        return nonNegative(rest, depth - 1);
+      }
+      if (!nonNegative(Index(0) - *coefficient, depth - 1))
+        return false;
+      if (atom.kind != Atom::FloorDiv) // largest at n - 1
+        return nonNegative(rest + *coefficient * (atom.n - 1), depth - 1);
+      // x floordiv n <= x / n
+      auto perUnit = coefficient->dividedBy(atom.n);
+      return perUnit && nonNegative(rest + *perUnit * atom.x, depth - 1);
+    }
+  // Symbols only: s = s' + 1 where s is positive, s >= 0 where it is a size.
+  Index shifted;
+  for (auto &[m, c] : e.terms) {
+    Index term = c;
+    for (unsigned a : m) {
+      if (!positive.contains(a) && !sizes.contains(atoms[a].symbol))
+        return false;
+      term = term * (positive.contains(a) ? Index::atom(a) + 1 : Index::atom(a));
+    }
+    shifted = shifted + term;
+  }
+  return llvm::all_of(shifted.terms, [](auto &t) { return t.second >= 0; });
+}

@@ -1,0 +1,118 @@
+//===- SimplifySizes.cpp - sizes in terms of the sizes of inputs -----------===//
+// Expects: @main after fold, in which clamped and broadcast sizes are symbols of their own. Leaves: the same with
+// symbols that provably equal an expression of others replaced in all types, so that `min(L, L + 3)` and L are one
+// size. Raising compares sizes by their expressions and would miss every layer behind such a symbol. The bind ops stay:
+// they check at run time what a broadcast demands. One walk over @main.
+//===----------------------------------------------------------------------===//
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "passes/raise/Index.h"
+#include "passes/raise/Passes.h"
+
+using namespace mlir;
+using namespace ssm;
+
+namespace ssm {
+#define GEN_PASS_DEF_SIMPLIFYSIZES
+#include "passes/raise/Passes.h.inc"
+} // namespace ssm
+
+namespace {
+class Sizes {
+public:
+  explicit Sizes(ModuleOp module) : nonNegative(IndexSpace::sizeSymbols(module)), space(nonNegative) {}
+
+  void learn(BindExprOp bind);
+  bool empty() const { return known.empty(); }
+  AffineExpr rewrite(AffineExpr e) const {
+    bool affected = false;
+    e.walk([&](AffineExpr part) {
+      if (auto s = dyn_cast<AffineSymbolExpr>(part))
+        affected |= replacement.contains(s);
+    });
+    return affected ? e.replace(replacement) : e;
+  }
+  Type rewrite(Type type) const {
+    auto tensor = dyn_cast<RankedTensorType>(type);
+    if (!tensor || !tensor.getEncoding())
+      return type;
+    SmallVector<AffineExpr> dims;
+    bool changed = false;
+    for (AffineExpr e : onnx::getDimExprs(tensor)) {
+      dims.push_back(rewrite(e));
+      changed |= dims.back() != e;
+    }
+    return changed ? (Type)onnx::withDims(tensor.getElementType(), dims) : type;
+  }
+
+private:
+  std::optional<Index> solve(StringRef kind, ArrayRef<Index> args) const;
+
+  llvm::DenseSet<int64_t> nonNegative;
+  IndexSpace space;
+  std::map<unsigned, Index> known; // by atom
+  llvm::DenseMap<AffineExpr, AffineExpr> replacement;
+};
+
+std::optional<Index> Sizes::solve(StringRef kind, ArrayRef<Index> args) const {
+  if (kind == "min" || kind == "max") {
+    for (const Index &a : args)
+      if (llvm::all_of(args, [&](const Index &o) { return space.nonNegative(kind == "min" ? o - a : a - o); }))
+        return a;
+    return std::nullopt;
+  }
+  const Index &a = args[0], &b = args[1];
+  if (kind == "broadcast") {
+    if (a == b || b.is(1))
+      return a;
+    return a.is(1) ? std::optional<Index>(b) : std::nullopt;
+  }
+  if (kind == "eq")
+    return a == b ? std::optional<Index>(1) : std::nullopt;
+  if (space.nonNegative(a - b)) // lt
+    return Index(0);
+  return space.nonNegative(b - a - 1) ? std::optional<Index>(1) : std::nullopt;
+}
+
+void Sizes::learn(BindExprOp bind) {
+  SmallVector<Index> args;
+  for (AffineExpr e : bind.getMap().getResults())
+    args.push_back(space.substitute(space.from(e), known));
+  StringRef kind = bind.getKind();
+  auto positive = [&](const Index &x) { return space.nonNegative(x); };
+  if (kind == "eq" || kind == "lt" || (kind == "max" ? llvm::any_of(args, positive) : llvm::all_of(args, positive)))
+    nonNegative.insert(bind.getSymbol());
+  if (auto value = solve(kind, args)) {
+    known[*space.symbol(bind.getSymbol()).asAtom()] = *value;
+    replacement[getAffineSymbolExpr(bind.getSymbol(), bind.getContext())] = space.toAffine(*value, bind.getContext());
+  }
+}
+
+struct SimplifySizesPass : ssm::impl::SimplifySizesBase<SimplifySizesPass> {
+  void runOnOperation() override {
+    auto main = getOperation().lookupSymbol<func::FuncOp>("main");
+    if (!main)
+      return;
+    Sizes sizes(getOperation());
+    main.walk<WalkOrder::PreOrder>([&](BindExprOp bind) { sizes.learn(bind); });
+    if (sizes.empty())
+      return;
+    main.walk([&](Block *block) {
+      for (BlockArgument arg : block->getArguments())
+        arg.setType(sizes.rewrite(arg.getType()));
+    });
+    main.walk([&](Operation *op) {
+      for (OpResult r : op->getResults())
+        r.setType(sizes.rewrite(r.getType()));
+      if (auto dims = dyn_cast<onnx::DimsOp>(op)) {
+        SmallVector<AffineExpr> exprs;
+        for (AffineExpr e : dims.getMap().getResults())
+          exprs.push_back(sizes.rewrite(e));
+        AffineMap map = dims.getMap();
+        dims.setMapAttr(AffineMapAttr::get(AffineMap::get(0, map.getNumSymbols(), exprs, op->getContext())));
+      }
+    });
+    Block &entry = main.front();
+    main.setType(FunctionType::get(&getContext(), entry.getArgumentTypes(), entry.getTerminator()->getOperandTypes()));
+  }
+};
+} // namespace

@@ -1,0 +1,24 @@
+// RUN: ssm-opt %s --ssm-simplify-sizes | FileCheck %s
+
+// min(L, L + 3) is L, its broadcast with L too; the broadcast of two inputs stays open.
+// CHECK-DAG: #[[L:.+]] = affine_map<()[s0] -> (s0)>
+// CHECK-DAG: #[[OPEN:.+]] = affine_map<()[s0, s1, s2, s3, s4] -> (s4)>
+// CHECK-LABEL: func.func @main
+// CHECK:         "onnx.Abs"(%arg0) : (tensor<?xf32, #[[L]]>) -> tensor<?xf32, #[[L]]>
+// CHECK:         "onnx.Add"(%arg0, %arg1) : (tensor<?xf32, #[[L]]>, {{.*}}) -> tensor<?xf32, #[[OPEN]]>
+#l = affine_map<()[s0] -> (s0)>
+#m = affine_map<()[s0, s1] -> (s1)>
+#b = affine_map<()[s0, s1, s2, s3] -> (s3)>
+#open = affine_map<()[s0, s1, s2, s3, s4] -> (s4)>
+module attributes {onnx.symbols = ["L", "M", "", "", ""]} {
+  func.func @main(%x: tensor<?xf32, #l>, %y: tensor<?xf32, #m>) -> (tensor<?xf32, #b>, tensor<?xf32, #open>) {
+    ssm.bind_dim %x[0] -> 0 : tensor<?xf32, #l>
+    ssm.bind_dim %y[0] -> 1 : tensor<?xf32, #m>
+    ssm.bind_expr "min" affine_map<()[s0, s1] -> (s0 + 3, s0)> -> 2
+    ssm.bind_expr "broadcast" affine_map<()[s0, s1, s2] -> (s2, s0)> -> 3
+    ssm.bind_expr "broadcast" affine_map<()[s0, s1] -> (s0, s1)> -> 4
+    %a = "onnx.Abs"(%x) : (tensor<?xf32, #l>) -> tensor<?xf32, #b>
+    %c = "onnx.Add"(%x, %y) : (tensor<?xf32, #l>, tensor<?xf32, #m>) -> tensor<?xf32, #open>
+    return %a, %c : tensor<?xf32, #b>, tensor<?xf32, #open>
+  }
+}
