@@ -5,7 +5,8 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 cache=${SSM_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/ssm-mlir}
 python=$cache/venv/bin/python
 every=20
-[[ ${1:-} == --full ]] && every=1
+models=(-k basic_pitch)
+[[ ${1:-} == --full ]] && every=1 models=()
 passed=0
 failed=0
 count() { # count NAME COMMAND...: one test that passes or fails
@@ -35,5 +36,6 @@ bad=$(sed -n 's/.* tests passed, \([0-9]*\) tests failed.*/\1/p' "$log" | grep .
 add ctest $((total - bad)) "$bad"
 count "ONNX backend tests" "$python" "$root/test/conformance/run.py" --ssmc "$root/build/bin/ssmc" --every "$every"
 count "ONNX backend tests, dynamic" "$python" "$root/test/conformance/run.py" --ssmc "$root/build/bin/ssmc" --every "$every" --dynamic
+count "real models" "$python" -m pytest -q "$root/test/models" "${models[@]}"
 echo "$passed passed, $failed failed"
 ((failed == 0))

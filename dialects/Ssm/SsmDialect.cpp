@@ -39,13 +39,13 @@ LogicalResult BindElementOp::verify() {
 }
 
 LogicalResult BindExprOp::verify() {
-  static constexpr StringRef kinds[] = {"min", "max", "broadcast", "eq", "lt"};
+  static constexpr StringRef kinds[] = {"min", "max", "broadcast", "eq", "lt", "same"};
   if (!llvm::is_contained(kinds, getKind())) // C1
-    return emitOpError("kind must be min, max, broadcast, eq or lt, not '") << getKind() << "'";
+    return emitOpError("kind must be min, max, broadcast, eq, lt or same, not '") << getKind() << "'";
   AffineMap map = getMap();
   if (map.getNumDims() != 0 || map.getNumResults() == 0 ||
       (getKind() != "min" && getKind() != "max" && map.getNumResults() != 2)) // C2
-    return emitOpError("map must have no dims and at least one result, two for broadcast, eq and lt");
+    return emitOpError("map must have no dims and at least one result, two for broadcast, eq, lt and same");
   return success();
 }
 

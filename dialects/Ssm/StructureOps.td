@@ -41,13 +41,14 @@ def Ssm_BindExprOp : Ssm_Op<"bind_expr"> {
   let summary = "gives a symbol the minimum, maximum or broadcast of expressions of earlier symbols";
   let description = [{
     `min`, `max` over all results of the map; `broadcast` of two sizes a, b is b where a is 1, else a; the model fails
-    at run time when neither is 1 and they differ. `eq` and `lt` give 1 where a = b or a < b, else 0, so that choices are
+    at run time when neither is 1 and they differ. `same` is a, and the model fails when a and b differ,
+    with the text of the attribute `message` where there is one. `eq` and `lt` give 1 where a = b or a < b, else 0, so that choices are
     products.
 
     | # | constraint |
     |---|---|
-    | C1 | kind is min, max, broadcast, eq or lt |
-    | C2 | the map has no dims and at least one result, for broadcast, eq and lt exactly two |
+    | C1 | kind is min, max, broadcast, eq, lt or same |
+    | C2 | the map has no dims and at least one result, for broadcast, eq, lt and same exactly two |
 
     Example: ssm.bind_expr min affine_map<()[s0, s3] -> (s0, s3)> -> 4
   }];

@@ -167,6 +167,10 @@ int Compilation::phasesOf() {
   if (!phase("fold", [&] {
         return passes(*module, [](OpPassManager &pm) {
           pm.addPass(createInferShapes());
+          pm.addPass(createSimplifyGraph());
+          pm.addNestedPass<func::FuncOp>(createCSEPass());
+          pm.addPass(createFoldConstants());
+          pm.addPass(createSimplifyGraph());
         });
       }))
     return 1;

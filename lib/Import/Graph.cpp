@@ -564,18 +564,24 @@ void Importer::importMain(const pb::GraphProto &graph) {
   importNodes(graph.node());
   SmallVector<Value> results;
   SmallVector<Attribute> names;
+  SmallVector<int64_t> declared; // ranks; used where nothing else tells them
   for (const auto &output : graph.output()) {
     if (Value v = lookup(output.name())) {
       results.push_back(v);
       names.push_back(b.getStringAttr(output.name()));
+      bool hasRank = output.type().has_tensor_type() && output.type().tensor_type().has_shape();
+      declared.push_back(hasRank ? output.type().tensor_type().shape().dim_size() : -1);
     } else if (problems.empty()) {
       problems.push_back("output '" + output.name() + "' is not computed");
     }
   }
   func::ReturnOp::create(b, loc, results);
   function.setType(b.getFunctionType(entry->getArgumentTypes(), ValueRange(results).getTypes()));
-  for (auto [i, name] : llvm::enumerate(names))
+  for (auto [i, name] : llvm::enumerate(names)) {
     function.setResultAttr(i, "onnx.name", name);
+    if (declared[i] >= 0)
+      function.setResultAttr(i, "onnx.rank", b.getI64IntegerAttr(declared[i]));
+  }
 }
 
 OwningOpRef<ModuleOp> Importer::run() {

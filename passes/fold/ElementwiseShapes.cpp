@@ -32,7 +32,9 @@ static void propagate(Operation *op, Shapes &s) {
     else if (name == "Sub") e = x(0) - x(1);
     else if (name == "Mul") e = x(0) * x(1);
     else if (name == "Neg") e = -x(0);
-    else if (name == "Identity" || name == "Cast") e = x(0);
+    else if (name == "Identity") e = x(0);
+    else if (name == "Cast" && type.getElementType().isInteger(1)) e = s.constant(1) - s.equal(x(0), s.constant(0));
+    else if (name == "Cast" && (ca ? llvm::isInt<31>(*ca) : true) && type.getElementType().getIntOrFloatBitWidth() >= 32) e = x(0);
     else if (name == "Div" && ca && cb && *cb) e = s.constant(*ca / *cb);
     else if (name == "Div" && cb && *cb > 0) e = s.quotient(x(0), x(1)); // sizes: floor is truncation
     else if (name == "Mod" && cb && *cb > 0) e = x(0) % x(1);
@@ -77,6 +79,12 @@ static LogicalResult sameRule(Operation *op, Shapes &s) {
     s.set(r, s.dims(op->getOperand(0)));
   propagate(op, s);
   return success();
+}
+
+bool ssm::keepsShape(StringRef opType) {
+  const ShapeRule *rule = shapeRule(opType);
+  auto *function = rule ? rule->target<LogicalResult (*)(Operation *, Shapes &)>() : nullptr;
+  return function && *function == sameRule;
 }
 
 void ssm::addElementwiseShapes(llvm::StringMap<ShapeRule> &rules) {

@@ -99,6 +99,19 @@ AffineExpr Shapes::compact(AffineExpr e) {
   return made;
 }
 
+void Shapes::require(Operation *user, AffineExpr x, AffineExpr y) {
+  if (x == y || (asConstant(x) && asConstant(y)))
+    return;
+  auto map = AffineMap::get(0, names.size(), {x, y}, context);
+  Attribute key = b.getArrayAttr({b.getStringAttr("same"), AffineMapAttr::get(AffineMap::get(0, 1 << 20, {x, y}, context))});
+  AffineExpr &made = boundExprs[{b.getInsertionBlock(), key}];
+  if (made)
+    return;
+  int64_t symbol = newSymbol(b.getInsertionBlock());
+  BindExprOp::create(b, user->getLoc(), "same", map, symbol);
+  made = getAffineSymbolExpr(symbol, context);
+}
+
 AffineExpr Shapes::select(AffineExpr condition, AffineExpr x, AffineExpr y) {
   if (auto c = asConstant(condition))
     return *c ? x : y;
@@ -290,7 +303,7 @@ LogicalResult Shapes::infer(Operation *op) {
   const ShapeRule *rule = shapeRule(name);
   if (!rule)
     return op->emitError("operator ") << name << " is not supported";
-  if (failed((*rule)(op, *this)))
+  if (failed(fixLengths(op, name, *this)) || failed((*rule)(op, *this)))
     return failure();
   for (Value r : op->getResults())
     if (auto t = dyn_cast<TensorType>(r.getType()); t && !t.hasRank())
@@ -334,10 +347,57 @@ Type ssm::joinElements(Type x, Type y) {
   return RankedTensorType::get(shape, a.getElementType());
 }
 
+LogicalResult Shapes::inferTaken(onnx::IfOp op, bool condition) {
+  Block &branch = condition ? op.getThenBranch().front() : op.getElseBranch().front();
+  size_t before = names.size();
+  if (failed(inferBlock(branch)))
+    return failure();
+  // The branch becomes part of this block, and so do its symbols.
+  for (size_t i = before; i < names.size(); ++i)
+    if (homes.lookup(i) == &branch)
+      homes[i] = op->getBlock();
+  for (auto [r, v] : llvm::zip(op.getResults(), branch.getTerminator()->getOperands())) {
+    r.setType(v.getType());
+    if (auto k = known(v))
+      knownElements[r] = *k;
+  }
+  taken[op] = condition;
+  return success();
+}
+
 LogicalResult Shapes::inferIf(onnx::IfOp op) {
+  taken.erase(op);
+  if (auto k = known(op.getCond()); k && k->size() == 1)
+    if (auto c = asConstant((*k)[0]))
+      return inferTaken(op, *c != 0);
+  auto settle = [&](size_t number) -> LogicalResult {
+    bool choice = choices[number];
+    b.setInsertionPoint(op);
+    int64_t condition = newSymbol(op->getBlock()), checked = newSymbol(op->getBlock());
+    BindElementOp::create(b, op.getLoc(), op.getCond(), 0, condition);
+    auto map = AffineMap::get(0, names.size(), {getAffineSymbolExpr(condition, context), constant(choice)}, context);
+    auto check = BindExprOp::create(b, op.getLoc(), "same", map, checked);
+    check->setAttr("message", b.getStringAttr("the condition decides a rank, and the model is compiled for its other value"));
+    return inferTaken(op, choice);
+  };
+  if (auto it = choiceOf.find(op); it != choiceOf.end())
+    return settle(it->second);
   if (failed(inferBlock(op.getThenBranch().front())) || failed(inferBlock(op.getElseBranch().front())))
     return failure();
   Operation *then = op.getThenBranch().front().getTerminator(), *otherwise = op.getElseBranch().front().getTerminator();
+  for (auto [x, y] : llvm::zip(then->getOperandTypes(), otherwise->getOperandTypes())) {
+    auto a = dyn_cast<RankedTensorType>(x), c = dyn_cast<RankedTensorType>(y);
+    if (!a || !c || a.getRank() == c.getRank())
+      continue;
+    // A value has one rank: the model is compiled for one of the branches, and a run that wants the other fails.
+    size_t number = choiceOf.size();
+    choiceOf[op] = number;
+    if (number == choices.size())
+      choices.push_back(true);
+    forgetBlock(op.getThenBranch().front());
+    forgetBlock(op.getElseBranch().front());
+    return settle(number);
+  }
   for (auto [i, r] : llvm::enumerate(op.getResults())) {
     Type x = then->getOperand(i).getType(), y = otherwise->getOperand(i).getType();
     if (auto s = dyn_cast<onnx::SequenceType>(x)) {
@@ -345,7 +405,7 @@ LogicalResult Shapes::inferIf(onnx::IfOp op) {
       continue;
     }
     auto a = dyn_cast<RankedTensorType>(x), c = dyn_cast<RankedTensorType>(y);
-    if (!a || !c || a.getRank() != c.getRank() || a.getElementType() != c.getElementType())
+    if (!a || !c || a.getElementType() != c.getElementType())
       return op.emitError("the branches of If give result ") << i << " different types: " << x << " and " << y;
     Dims dims;
     for (int64_t k = 0; k < a.getRank(); ++k) {
@@ -359,6 +419,20 @@ LogicalResult Shapes::inferIf(onnx::IfOp op) {
     set(r, full);
   }
   return success();
+}
+
+void Shapes::inlineBranches(Operation *root) {
+  root->walk([&](onnx::IfOp op) { // inner ones first
+    auto it = taken.find(op);
+    if (it == taken.end())
+      return;
+    Block &branch = it->second ? op.getThenBranch().front() : op.getElseBranch().front();
+    Operation *yield = branch.getTerminator();
+    op->replaceAllUsesWith(yield->getOperands());
+    yield->erase();
+    op->getBlock()->getOperations().splice(op->getIterator(), branch.getOperations());
+    op->erase();
+  });
 }
 
 LogicalResult Shapes::inferLoop(onnx::LoopOp op) {
@@ -505,36 +579,78 @@ const ShapeRule *ssm::shapeRule(StringRef opType) {
 
 namespace {
 struct InferShapesPass : ssm::impl::InferShapesBase<InferShapesPass> {
-  void runOnOperation() override {
-    auto main = getOperation().lookupSymbol<func::FuncOp>("main");
-    if (!main)
-      return;
-    Shapes shapes(getOperation());
-    if (failed(shapes.inferBlock(main.getBody().front())))
-      return signalPassFailure();
-    shapes.replaceKnown();
-    shapes.finish();
-    // Dead shape arithmetic, bottom up; binds count as uses of what they read.
-    main.walk<WalkOrder::PostOrder, ReverseIterator>([](Operation *op) {
-      StringRef name = op->getName().stripDialect();
-      if (isa<onnx::OnnxDialect>(op->getDialect()) && !op->hasTrait<OpTrait::IsTerminator>()) {
-        // The result's type says what these operands said.
-        if ((name == "Reshape" || name == "Expand" || name == "ConstantOfShape") && op->getNumOperands() > 0) {
-          unsigned shape = name == "ConstantOfShape" ? 0 : 1;
-          if (!onnx::isNone(op->getOperand(shape))) {
-            OpBuilder b(op);
-            op->setOperand(shape, onnx::NoValueOp::create(b, op->getLoc(), b.getNoneType()));
-          }
-        }
-        if (op->use_empty() && !isa<onnx::LoopOp, onnx::IfOp>(op))
-          op->erase();
-        else if (op->use_empty())
-          op->erase();
-      }
-    });
-    auto type = main.getFunctionType();
-    main.setType(FunctionType::get(&getContext(), type.getInputs(),
-                                   main.getBody().front().getTerminator()->getOperandTypes()));
-  }
+  LogicalResult infer(func::FuncOp main, SmallVector<bool> &choices);
+  void runOnOperation() override;
 };
+
+LogicalResult InferShapesPass::infer(func::FuncOp main, SmallVector<bool> &choices) {
+  Shapes shapes(getOperation());
+  shapes.choices = choices;
+  LogicalResult result = shapes.inferBlock(main.getBody().front());
+  choices = shapes.choices;
+  if (failed(result))
+    return failure();
+  shapes.replaceKnown();
+  shapes.inlineBranches(main);
+  shapes.finish();
+  return success();
+}
+
+void InferShapesPass::runOnOperation() {
+  auto main = getOperation().lookupSymbol<func::FuncOp>("main");
+  if (!main)
+    return;
+  // Where an If decides a rank, the branches are tried in turn until all of the rest has a rank and fits.
+  constexpr int kMaxTrials = 16;
+  bool hasIf = main.walk([](onnx::IfOp) { return WalkResult::interrupt(); }).wasInterrupted();
+  OwningOpRef<func::FuncOp> original = hasIf ? main.clone() : func::FuncOp();
+  SmallVector<bool> choices;
+  SmallVector<Diagnostic> first;
+  for (int trial = 0;; ++trial) {
+    SmallVector<Diagnostic> problems;
+    LogicalResult result = failure();
+    {
+      ScopedDiagnosticHandler collect(&getContext(), [&](Diagnostic &d) {
+        problems.push_back(std::move(d));
+        return success();
+      });
+      result = infer(main, choices);
+    }
+    if (succeeded(result))
+      break;
+    if (trial == 0)
+      first = std::move(problems);
+    while (!choices.empty() && !choices.back())
+      choices.pop_back();
+    if (choices.empty() || trial == kMaxTrials) {
+      for (Diagnostic &d : first)
+        getContext().getDiagEngine().emit(std::move(d));
+      return signalPassFailure();
+    }
+    choices.back() = false;
+    func::FuncOp fresh = original->clone();
+    getOperation().insert(main, fresh);
+    main.erase();
+    main = fresh;
+  }
+  // Dead shape arithmetic, bottom up; binds count as uses of what they read.
+  main.walk<WalkOrder::PostOrder, ReverseIterator>([](Operation *op) {
+    StringRef name = op->getName().stripDialect();
+    if (isa<onnx::OnnxDialect>(op->getDialect()) && !op->hasTrait<OpTrait::IsTerminator>()) {
+      // The result's type says what these operands said.
+      if ((name == "Reshape" || name == "Expand" || name == "ConstantOfShape") && op->getNumOperands() > 0) {
+        unsigned shape = name == "ConstantOfShape" ? 0 : 1;
+        if (!onnx::isNone(op->getOperand(shape))) {
+          OpBuilder b(op);
+          op->setOperand(shape, onnx::NoValueOp::create(b, op->getLoc(), b.getNoneType()));
+        }
+      }
+      if (op->use_empty())
+        op->erase();
+    }
+  });
+  auto type = main.getFunctionType();
+  main.setType(FunctionType::get(&getContext(), type.getInputs(),
+                                 main.getBody().front().getTerminator()->getOperandTypes()));
+}
 } // namespace

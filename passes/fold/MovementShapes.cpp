@@ -154,7 +154,6 @@ static LogicalResult slice(Operation *op, Shapes &s) {
     return op->emitError("starts, ends, axes and steps have different lengths");
   Dims out = d;
   AffineExpr zero = s.constant(0), minusOne = s.constant(-1);
-  std::optional<std::pair<AffineExpr, AffineExpr>> single;
   for (auto [i, axis] : llvm::enumerate(*axes)) {
     AffineExpr n = d[axis], from = (*starts)[i], to = (*ends)[i], step = (*steps)[i];
     auto nc = Shapes::asConstant(n), fc = Shapes::asConstant(from), tc = Shapes::asConstant(to),

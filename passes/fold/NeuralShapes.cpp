@@ -18,6 +18,7 @@ static LogicalResult matmul(Operation *op, Shapes &s) {
   AffineExpr k = a.back(), other = b[b.size() - 2];
   if (isa<AffineConstantExpr>(k) && isa<AffineConstantExpr>(other) && k != other)
     return op->emitError("contracts sizes ") << *Shapes::asConstant(k) << " and " << *Shapes::asConstant(other);
+  s.require(op, k, other);
   Dims d = s.broadcast(ArrayRef(a).drop_back(2), ArrayRef(b).drop_back(2));
   if (!vectorA)
     d.push_back(a[a.size() - 2]);
@@ -35,6 +36,7 @@ static LogicalResult gemm(Operation *op, Shapes &s) {
   AffineExpr k = a[ta ? 0 : 1], l = b[tb ? 1 : 0];
   if (isa<AffineConstantExpr>(k) && isa<AffineConstantExpr>(l) && k != l)
     return op->emitError("contracts different sizes");
+  s.require(op, k, l);
   s.set(op->getResult(0), {a[ta ? 1 : 0], b[tb ? 0 : 1]});
   return success();
 }
@@ -129,6 +131,15 @@ static FailureOr<Dims> windows(Operation *op, Shapes &s, Dims in, ArrayRef<Affin
 
 static LogicalResult conv(Operation *op, Shapes &s) {
   Dims x = s.dims(op->getOperand(0)), w = s.dims(op->getOperand(op->getName().stripDialect() == "QLinearConv" ? 3 : 1));
+  if (x.size() < 3 || w.size() != x.size())
+    return op->emitError("the input has rank ") << x.size() << ", the weights have rank " << w.size();
+  int64_t group = onnx::intAttr(op, "group", 1);
+  auto channels = Shapes::asConstant(x[1]), each = Shapes::asConstant(w[1]), filters = Shapes::asConstant(w[0]);
+  if (group < 1 || (channels && each && *channels != *each * group) || (filters && *filters % group))
+    return op->emitError("channels do not fit ") << group << " groups";
+  s.require(op, x[1], w[1] * group);
+  if (!filters && group > 1)
+    s.require(op, w[0] % group, s.constant(0));
   auto spatial = windows(op, s, x, ArrayRef(w).drop_front(2));
   if (failed(spatial))
     return failure();
@@ -175,6 +186,8 @@ static LogicalResult convTranspose(Operation *op, Shapes &s) {
 
 static LogicalResult recurrent(Operation *op, Shapes &s) {
   Dims x = s.dims(op->getOperand(0)), r = s.dims(op->getOperand(2));
+  if (x.size() != 3 || r.size() != 3)
+    return op->emitError("X and R must have rank 3");
   bool batchFirst = onnx::intAttr(op, "layout");
   AffineExpr directions = r[0], hidden = r[2], length = x[batchFirst ? 1 : 0], batch = x[batchFirst ? 0 : 1];
   if (batchFirst)

@@ -13,4 +13,29 @@ def InferShapes : Pass<"ssm-infer-shapes", "::mlir::ModuleOp"> {
   }];
   let dependentDialects = ["::ssm::SsmDialect", "::ssm::onnx::OnnxDialect"];
 }
+
+def SimplifyGraph : Pass<"ssm-simplify-graph", "::mlir::ModuleOp"> {
+  let summary = "removes operators that change nothing, what nobody reads, and symbols that are constants";
+  let description = [{
+    `Identity`, a cast to the same type, a transpose that keeps the order, a product with one, a reshape to the same shape
+    give their operand. A symbol that is bound to an element of a constant is replaced by the element everywhere.
+
+    Before: %y = onnx.Cast %x : tensor<4xf32> to f32; %z = "onnx.Neg"(%y). After: %z = "onnx.Neg"(%x).
+  }];
+  let statistics = [Statistic<"removed", "removed", "operators that gave their operand">];
+  let dependentDialects = ["::ssm::SsmDialect", "::ssm::onnx::OnnxDialect"];
+}
+
+def FoldConstants : Pass<"ssm-fold-constants", "::mlir::ModuleOp"> {
+  let summary = "computes operators whose operands are constants";
+  let description = [{
+    Compiles and runs them in this process, in float64 where float32 would only lose digits. Values of more than 16 MiB, and
+    results larger than what they are computed from (beyond 64 KiB), stay as they are. Views of constants become constants
+    that refer to the same bytes.
+
+    Before: %t = "onnx.Transpose"(%w) of a constant. After: the transposed constant.
+  }];
+  let statistics = [Statistic<"folded", "folded", "values that became constants">];
+  let dependentDialects = ["::ssm::SsmDialect", "::ssm::onnx::OnnxDialect"];
+}
 #endif

@@ -25,6 +25,8 @@ public:
   mlir::AffineExpr max(mlir::AffineExpr x, mlir::AffineExpr y) { return bound("max", x, y); }
   mlir::AffineExpr equal(mlir::AffineExpr x, mlir::AffineExpr y) { return bound("eq", x, y); }
   mlir::AffineExpr less(mlir::AffineExpr x, mlir::AffineExpr y) { return bound("lt", x, y); }
+  /// A run in which two sizes differ that are not proved equal fails at the node. Constants are left to the caller.
+  void require(mlir::Operation *user, mlir::AffineExpr x, mlir::AffineExpr y);
   /// A long expression gets a symbol of its own, so that the expressions of a deep network stay short.
   mlir::AffineExpr compact(mlir::AffineExpr e);
   mlir::AffineExpr select(mlir::AffineExpr condition, mlir::AffineExpr x, mlir::AffineExpr y);
@@ -54,11 +56,18 @@ public:
   mlir::LogicalResult inferBlock(mlir::Block &block);
   mlir::LogicalResult infer(mlir::Operation *op);
   mlir::LogicalResult inferIf(onnx::IfOp op);
+  /// The branch of an If that is taken in every run.
+  mlir::LogicalResult inferTaken(onnx::IfOp op, bool condition);
   mlir::LogicalResult inferLoop(onnx::LoopOp op);
   mlir::LogicalResult inferScan(onnx::ScanOp op);
   /// Replaces values whose elements are all known by onnx.Dims or onnx.Constant.
   void replaceKnown();
+  /// Puts the only branch that is left of an If in its place.
+  void inlineBranches(mlir::Operation *root);
   void finish();
+  /// Which branch of an If is compiled whose branches give results of different ranks, by the order in which inference
+  /// meets them; those that are not given take the first branch, and are appended.
+  llvm::SmallVector<bool> choices;
   int64_t newSymbol(mlir::Block *home);
 
 private:
@@ -67,6 +76,8 @@ private:
   llvm::DenseMap<int64_t, mlir::Block *> homes;
   llvm::DenseMap<mlir::Value, Dims> knownElements;
   llvm::DenseMap<std::pair<mlir::Block *, mlir::Attribute>, mlir::AffineExpr> boundExprs;
+  llvm::DenseMap<mlir::Operation *, bool> taken; // Ifs of which one branch stays
+  llvm::DenseMap<mlir::Operation *, size_t> choiceOf;
   void forgetBlock(mlir::Block &block);
   void insertAfter(mlir::Value v);
 };
@@ -79,6 +90,12 @@ void addElementwiseShapes(llvm::StringMap<ShapeRule> &rules);
 void addMovementShapes(llvm::StringMap<ShapeRule> &rules);
 void addNeuralShapes(llvm::StringMap<ShapeRule> &rules);
 
+/// Gives small integer operands of unknown length a static one where ranks fix or bound it (RuntimeLengths.cpp).
+mlir::LogicalResult fixLengths(mlir::Operation *op, llvm::StringRef name, Shapes &s);
+/// The rank that the model declares for an output which the value becomes through operators that keep its shape.
+std::optional<int64_t> declaredRank(mlir::Value v);
+/// Result 0 always has the shape of operand 0.
+bool keepsShape(llvm::StringRef opType);
 /// Sizes that stay when the dimensions of these run-time axes are dropped.
 Dims keptDims(Shapes &s, llvm::ArrayRef<mlir::AffineExpr> d, llvm::ArrayRef<mlir::AffineExpr> axes);
 /// Type of a sequence that holds elements of both types.

@@ -280,9 +280,10 @@ void GraphLowering::emitView(Operation *op) {
     return;
   if (onnx::getDimExprs(from) == onnx::getDimExprs(to))
     return;
-  if (op->getName().stripDialect() == "Reshape") {
+  StringRef name = op->getName().stripDialect();
+  if (name == "Reshape" || name == "Squeeze") {
     Value n = count(from), m = count(to);
-    fail(h.compare(Pred::ne, n, m), "node '" + nodeName(op->getLoc()) + "': Reshape changes the number of elements", n, m);
+    fail(h.compare(Pred::ne, n, m), "node '" + nodeName(op->getLoc()) + "': " + name + " changes the number of elements", n, m);
   }
 }
 
@@ -350,6 +351,10 @@ LogicalResult GraphLowering::emit(Operation *op) {
                                                                           h.compare(Pred::ne, v[1], one)));
       fail(bad, "sizes cannot be broadcast", v[0], v[1]);
       r = h.select(first, v[1], v[0]);
+    } else if (kind == "same") {
+      auto given = x->getAttrOfType<StringAttr>("message");
+      StringRef message = given ? given.getValue() : "sizes that must be equal differ";
+      fail(h.compare(Pred::ne, v[0], v[1]), "node '" + nodeName(op->getLoc()) + "': " + message, v[0], v[1]);
     } else {
       Value c = h.compare(kind == "eq" ? Pred::eq : Pred::slt, v[0], v[1]);
       r = arith::ExtUIOp::create(h.b, h.loc, h.i64(), c);

@@ -389,8 +389,6 @@ LogicalResult conv(Operation *op, Emitter &e) {
     Value v = tensor::ExpandShapeOp::create(e.b, e.loc, storageTensor(type), t.value, groups);
     return {v, type};
   };
-  if (x.type.isDynamicDim(1) || w.type.isDynamicDim(0))
-    return op->emitError("Conv with a symbolic number of channels is not supported");
   Tensor xs = splitChannels(padded, 1), ws = splitChannels(w, 0);
   SmallVector<AffineExpr> xe = {nb, g, ic}, we = {g, m, ic}, oe = {nb, g, m};
   for (int64_t i = 0; i < n; ++i) {
@@ -400,7 +398,7 @@ LogicalResult conv(Operation *op, Emitter &e) {
   }
   Type t = x.element(), acc = integer ? (Type)e.b.getI32Type() : computeType(t);
   SmallVector<AffineExpr> wideDims = onnx::getDimExprs(result);
-  wideDims[1] = getAffineConstantExpr(result.getDimSize(1) / group, c);
+  wideDims[1] = wideDims[1].floorDiv(group);
   wideDims.insert(wideDims.begin() + 1, getAffineConstantExpr(group, c));
   auto wide = onnx::withDims(acc, wideDims);
   SmallVector<Emitter::Access> inputs = {{xs, AffineMap::get(count, 0, xe, c)}, {ws, AffineMap::get(count, 0, we, c)}};

@@ -9,7 +9,7 @@ func.func @c1(%x: tensor<?xf32>) {
 // -----
 
 func.func @kind() {
-  // expected-error @+1 {{kind must be min, max, broadcast, eq or lt, not 'mean'}}
+  // expected-error @+1 {{kind must be min, max, broadcast, eq, lt or same, not 'mean'}}
   ssm.bind_expr "mean" affine_map<()[s0] -> (s0, 1)> -> 1
   return
 }
@@ -17,7 +17,7 @@ func.func @kind() {
 // -----
 
 func.func @two_results() {
-  // expected-error @+1 {{map must have no dims and at least one result, two for broadcast, eq and lt}}
+  // expected-error @+1 {{map must have no dims and at least one result, two for broadcast, eq, lt and same}}
   ssm.bind_expr "lt" affine_map<()[s0] -> (s0)> -> 1
   return
 }
