@@ -59,3 +59,16 @@ LogicalResult DispatchOp::verifySymbolUses(SymbolTableCollection &table) {
                                    << count.getInt();
   return success();
 }
+
+LogicalResult PackOp::verify() {
+  auto value = dyn_cast<RankedTensorType>(getValue().getType()), panels = dyn_cast<RankedTensorType>(getPanels().getType());
+  if (!value || value.getRank() != 2 || !value.hasStaticShape() || !isa<FloatType>(value.getElementType())) // C1
+    return emitOpError("value must be a matrix of floats of static size");
+  int64_t rows = value.getDimSize(getTransposed()), columns = value.getDimSize(!getTransposed());
+  bool fits = panels && panels.getRank() == 3 && panels.hasStaticShape() && panels.getDimSize(2) > 0 &&
+              panels.getElementType() == value.getElementType() && panels.getDimSize(1) == rows &&
+              panels.getDimSize(0) == llvm::divideCeil(columns, panels.getDimSize(2));
+  if (!fits) // C2
+    return emitOpError("panels of ") << value << " cannot be " << getPanels().getType();
+  return success();
+}

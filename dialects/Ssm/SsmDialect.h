@@ -24,6 +24,10 @@ llvm::StringRef preferredForm(mlir::Operation *op);
 namespace ssm {
 /// Function attributes of a dispatch (docs/internals.md, section 3).
 inline constexpr llvm::StringLiteral kDispatchAttr = "ssm.dispatch";
+/// On an operator whose second operand is panels (ssm.pack): how many columns the matrix has.
+inline constexpr llvm::StringLiteral kColumnsAttr = "ssm.columns";
+/// Columns of one panel.
+inline constexpr int64_t kPanelColumns = 32;
 inline constexpr llvm::StringLiteral kSymbolsAttr = "ssm.symbols";
 inline constexpr llvm::StringLiteral kDimsAttr = "ssm.dims";
 inline constexpr llvm::StringLiteral kInputsAttr = "ssm.inputs";

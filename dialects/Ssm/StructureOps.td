@@ -74,4 +74,24 @@ def Ssm_DispatchOp : Ssm_Op<"dispatch", [Pure, DeclareOpInterfaceMethods<SymbolU
   let assemblyFormat = "$callee `(` $inputs `)` $symbols attr-dict `:` functional-type($inputs, $outputs)";
 }
 
+def Ssm_PackOp : Ssm_Op<"pack", [Pure]> {
+  let summary = "a constant matrix in column panels, as contractions read it";
+  let description = [{
+    panels[p, k, j] = value[k, P p + j], zero where P p + j is beyond the last column; P is the panels' last size. With
+    `transposed`, value[P p + j, k]. The value is a constant and the panels are written at compile time: the operation
+    never runs.
+
+    | # | constraint |
+    |---|---|
+    | C1 | value is a static matrix of floats |
+    | C2 | the result has value's element type and the sizes (ceil(columns / P), rows, P) |
+
+    Example: %p = ssm.pack %w : tensor<64x100xf32> -> tensor<4x64x32xf32>
+  }];
+  let arguments = (ins AnyTensor:$value, UnitAttr:$transposed);
+  let results = (outs AnyTensor:$panels);
+  let assemblyFormat = "$value (`transposed` $transposed^)? attr-dict `:` type($value) `->` type($panels)";
+  let hasVerifier = 1;
+}
+
 #endif

@@ -31,6 +31,7 @@ ArrayRef<Phase> ssm::phases() {
                                 {"group", "dispatches and the host function"},
                                 {"lower", "dispatches on linalg, tensor, scf"},
                                 {"target", "LLVM dialect"},
+                                {"pack", "constants in the side file"},
                                 {"link", "object and library"}};
   return table;
 }
@@ -69,7 +70,8 @@ private:
     if (!ec)
       module->print(os, flags);
   }
-  bool link();
+  bool emit(const std::string &library, const std::string &object);
+  bool writeLibrary();
   bool writeSide(const std::string &path);
   void writeReport();
 
@@ -90,7 +92,7 @@ bool Compilation::writeSide(const std::string &path) {
     return true;
   uint64_t hash = 0;
   for (Attribute a : side)
-    sideBytes += (storageBytes(cast<ElementsAttr>(a)) + 63) / 64 * 64;
+    sideBytes += llvm::alignTo(StoredConstant(a).bytes(), 64);
   std::error_code ec;
   llvm::raw_fd_ostream os(path, ec);
   if (ec)
@@ -110,7 +112,7 @@ bool Compilation::writeSide(const std::string &path) {
   os.write((const char *)&length, 8);
   os << header;
   for (Attribute a : side)
-    writeConstant(cast<ElementsAttr>(a), os);
+    StoredConstant(a).write(os);
   os.close();
   if (os.has_error())
     return emitError(module->getLoc()) << "cannot write '" << path << "': " << os.error().message(), false;
@@ -118,46 +120,44 @@ bool Compilation::writeSide(const std::string &path) {
   return true;
 }
 
-bool Compilation::link() {
+bool Compilation::emit(const std::string &library, const std::string &object) {
+  llvm::LLVMContext llvmContext;
+  ModuleOp dispatches = module->lookupSymbol<ModuleOp>("dispatches");
+  auto machine = translateModuleToLLVMIR(dispatches, llvmContext);
+  dispatches.erase();
+  auto host = translateModuleToLLVMIR(*module, llvmContext);
+  if (!machine || !host)
+    return false;
+  // Dispatches are called by the host code only.
+  if (llvm::Linker::linkModules(*host, std::move(machine)))
+    return false;
+  for (llvm::Function &f : *host)
+    if (!f.isDeclaration() && f.getName().starts_with("dispatch_")) {
+      f.setLinkage(llvm::GlobalValue::InternalLinkage);
+      f.addFnAttr(llvm::Attribute::NoInline);
+    }
+  addModelDescription(*host, model, sideBytes, sideHash);
+  if (failed(emitObject(*host, options.cpu, object, module->getLoc())))
+    return false;
+  return succeeded(linkLibrary({object}, options.runtime, library, module->getLoc()));
+}
+
+/// Both files are written under temporary names and appear together.
+bool Compilation::writeLibrary() {
   std::string suffix = "." + std::to_string(::getpid()) + ".tmp";
   SmallString<256> sidePath(options.output);
   llvm::sys::path::replace_extension(sidePath, "safetensors");
   std::string library = options.output + suffix, side = (sidePath + suffix).str(), object = options.output + suffix + ".o";
-  auto clean = [&] {
-    for (const std::string &f : {library, side, object})
-      llvm::sys::fs::remove(f);
+  auto rename = [&](StringRef from, StringRef to) {
+    auto ec = llvm::sys::fs::rename(from, to);
+    if (ec)
+      emitError(module->getLoc()) << "cannot write '" << to << "': " << ec.message();
+    return !ec;
   };
-  auto attempt = [&] {
-    if (!writeSide(side))
-      return false;
-    llvm::LLVMContext llvmContext;
-    ModuleOp dispatches = module->lookupSymbol<ModuleOp>("dispatches");
-    auto machine = translateModuleToLLVMIR(dispatches, llvmContext);
-    dispatches.erase();
-    auto host = translateModuleToLLVMIR(*module, llvmContext);
-    if (!machine || !host)
-      return false;
-    // Dispatches are called by the host code only.
-    if (llvm::Linker::linkModules(*host, std::move(machine)))
-      return false;
-    for (llvm::Function &f : *host)
-      if (!f.isDeclaration() && f.getName().starts_with("dispatch_")) {
-        f.setLinkage(llvm::GlobalValue::InternalLinkage);
-        f.addFnAttr(llvm::Attribute::NoInline);
-      }
-    addModelDescription(*host, model, sideBytes, sideHash);
-    if (failed(emitObject(*host, options.cpu, object, module->getLoc())))
-      return false;
-    return succeeded(linkLibrary({object}, options.runtime, library, module->getLoc()));
-  };
-  bool ok = attempt();
-  if (ok && sideBytes)
-    if (auto ec = llvm::sys::fs::rename(side, sidePath))
-      ok = (emitError(module->getLoc()) << "cannot write '" << sidePath << "': " << ec.message(), false);
-  if (ok)
-    if (auto ec = llvm::sys::fs::rename(library, options.output))
-      ok = (emitError(module->getLoc()) << "cannot write '" << options.output << "': " << ec.message(), false);
-  clean();
+  bool ok = phase("pack", [&] { return writeSide(side); }) && phase("link", [&] { return emit(library, object); }) &&
+            (!sideBytes || rename(side, sidePath)) && rename(library, options.output);
+  for (const std::string &f : {library, side, object})
+    llvm::sys::fs::remove(f);
   return ok;
 }
 
@@ -187,6 +187,7 @@ int Compilation::phasesOf() {
   (*module)->removeAttr(kMissedAttr);
   if (!phase("group", [&] {
         return passes(*module, [](OpPassManager &pm) {
+          pm.addPass(createPackWeights());
           pm.addPass(createFormDispatches());
           pm.addPass(createLowerGraph());
         });
@@ -214,7 +215,7 @@ int Compilation::phasesOf() {
     return 2;
   if (options.emit == "llvm")
     return dump(options.output), 0;
-  return phase("link", [&] { return link(); }) ? 0 : 2;
+  return writeLibrary() ? 0 : 2;
 }
 
 void Compilation::writeReport() {

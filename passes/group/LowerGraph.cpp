@@ -213,20 +213,22 @@ void GraphLowering::freeScope() {
 Value GraphLowering::pointer(Value v) {
   if (Value known = pointers.lookup(v))
     return known;
-  ElementsAttr value = onnx::constantValue(v);
+  auto pack = v.getDefiningOp<PackOp>();
+  ElementsAttr value = onnx::constantValue(pack ? pack.getValue() : v);
   assert(value && "a value without a buffer");
-  int64_t n = storageBytes(value);
+  StoredConstant constant = pack ? StoredConstant(value, pack.getTransposed()) : StoredConstant(value);
+  int64_t n = constant.bytes();
   if (n > kEmbedLimit) {
-    auto [it, fresh] = sideOffsets.try_emplace(value, sideBytes);
+    auto [it, fresh] = sideOffsets.try_emplace(constant.attribute(), sideBytes);
     if (fresh) {
-      side.push_back(value);
+      side.push_back(constant.attribute());
       sideBytes += (n + 63) / 64 * 64;
     }
     return h.offset(h.load(h.ptr(), rt), it->second); // ssmrt.side is the first field
   }
   std::string content;
   llvm::raw_string_ostream os(content);
-  writeConstant(value, os);
+  constant.write(os);
   content.resize(std::max<int64_t>(n, 1));
   return h.bytes(content, "ssm_constant");
 }
@@ -315,7 +317,7 @@ LogicalResult GraphLowering::emitDispatch(DispatchOp op) {
 
 LogicalResult GraphLowering::emit(Operation *op) {
   h.loc = op->getLoc();
-  if (isa<onnx::ConstantOp, onnx::NoValueOp>(op))
+  if (isa<onnx::ConstantOp, onnx::NoValueOp, PackOp>(op))
     return success();
   if (auto x = dyn_cast<DispatchOp>(op))
     return emitDispatch(x);

@@ -11,14 +11,27 @@ namespace ssm {
 #define GEN_PASS_REGISTRATION
 #include "passes/group/Passes.h.inc"
 
-/// Module attributes with the constants (ElementsAttr each, 64-byte aligned in order) of the two constant regions.
+/// Module attributes with the constants (StoredConstant each, 64-byte aligned in order) of the two constant regions.
 inline constexpr llvm::StringLiteral kEmbeddedAttr = "ssm.embedded";
 inline constexpr llvm::StringLiteral kSideAttr = "ssm.side";
 /// Module attribute with the name of each profile id.
 inline constexpr llvm::StringLiteral kProfileAttr = "ssm.profile";
-/// Bytes of a constant in a buffer (docs/internals.md, section 4).
-int64_t storageBytes(mlir::ElementsAttr value);
-/// Appends them to a stream, padded to 64 bytes.
-void writeConstant(mlir::ElementsAttr value, llvm::raw_ostream &os);
+/// A constant as a library holds it (docs/internals.md, section 4), as it is or in panels.
+class StoredConstant {
+public:
+  explicit StoredConstant(mlir::ElementsAttr value) : value(value) {}
+  StoredConstant(mlir::ElementsAttr value, bool transposed) : value(value), panels(true), transposed(transposed) {}
+  /// The same constant as an attribute of the module.
+  explicit StoredConstant(mlir::Attribute attribute);
+  mlir::Attribute attribute() const;
+  int64_t bytes() const;
+  /// Appends the bytes to a stream, padded to 64.
+  void write(llvm::raw_ostream &os) const;
+
+private:
+  void writePanels(llvm::raw_ostream &os) const;
+  mlir::ElementsAttr value;
+  bool panels = false, transposed = false;
+};
 } // namespace ssm
 #endif

@@ -13,6 +13,19 @@ def FormDispatches : Pass<"ssm-form-dispatches", "::mlir::ModuleOp"> {
   let dependentDialects = ["::ssm::SsmDialect", "::ssm::onnx::OnnxDialect", "::mlir::func::FuncDialect"];
 }
 
+def PackWeights : Pass<"ssm-pack-weights", "::mlir::ModuleOp"> {
+  let summary = "gives matrix products their constant right operands in column panels";
+  let description = [{
+    A constant matrix that MatMul or Gemm multiplies with from the right, directly or through a Transpose, is replaced by
+    `ssm.pack` of it, and the operator gets `ssm.columns`, the number of columns. One constant read by several operators
+    is packed once.
+
+        %r = onnx.MatMul(%x, %w)    ->    %p = ssm.pack %w, %r = onnx.MatMul(%x, %p) {ssm.columns = 768}
+  }];
+  let statistics = [Statistic<"numPacked", "packed operands", "operands that became panels">];
+  let dependentDialects = ["::ssm::SsmDialect"];
+}
+
 def LowerGraph : Pass<"ssm-lower-graph", "::mlir::ModuleOp"> {
   let summary = "turns @main into host code: allocation, shape arithmetic, control flow and calls of dispatches";
   let description = [{

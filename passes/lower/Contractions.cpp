@@ -3,6 +3,7 @@
 // the right operand and the result where that is possible. Accumulators are f32 or wider (i32 for integers).
 //===----------------------------------------------------------------------===//
 #include "dialects/Onnx/OnnxDialect.h"
+#include "dialects/Ssm/SsmDialect.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "passes/lower/Registry.h"
 
@@ -36,6 +37,7 @@ struct Product {
   bool transA = false, transB = false;
   Tensor zeroA, zeroB;    // integer zero points, per tensor, per row or per column
   RankedTensorType result; // (batch..., M, N)
+  bool panels = false;     // b is (ceil(N / P), K, P): ssm.pack of a matrix
 };
 
 Value emitProduct(Emitter &e, Product p, double alpha = 1) {
@@ -66,7 +68,13 @@ Value emitProduct(Emitter &e, Product p, double alpha = 1) {
     exprs.push_back(transposed ? x : y);
     return AffineMap::get(batch + 3, 0, exprs, c);
   };
-  AffineMap mapA = access(p.a, m, k, p.transA), mapB = access(p.b, k, n, p.transB);
+  AffineMap mapA = access(p.a, m, k, p.transA), mapB;
+  if (p.panels) {
+    int64_t width = p.b.type.getDimSize(2);
+    mapB = AffineMap::get(batch + 3, 0, {n.floorDiv(width), k, n % width}, c);
+  } else {
+    mapB = access(p.b, k, n, p.transB);
+  }
   SmallVector<AffineExpr> outExprs;
   for (int64_t i = 0; i < batch; ++i)
     outExprs.push_back(getAffineDimExpr(i, c));
@@ -120,8 +128,20 @@ RankedTensorType matrixType(RankedTensorType t, bool left) {
 LogicalResult matmul(Operation *op, Emitter &e) {
   Tensor a = e.operand(op, 0), b = e.operand(op, 1);
   RankedTensorType result = Emitter::resultType(op), full = result;
-  bool vectorA = a.rank() == 1, vectorB = b.rank() == 1;
-  if (vectorA || vectorB) {
+  bool packed = op->hasAttr(kColumnsAttr), vectorA = a.rank() == 1, vectorB = b.rank() == 1;
+  if (packed) {
+    // The matrix is the same for all of a's, which together are one matrix, too.
+    if (a.rank() != 2) {
+      SmallVector<AffineExpr> d = onnx::getDimExprs(a.type);
+      AffineExpr inner = d.pop_back_val(), rows = getAffineConstantExpr(1, op->getContext());
+      for (AffineExpr e : d)
+        rows = rows * e;
+      auto t = onnx::withDims(a.element(), {rows, inner});
+      a = {e.reshape(a, t), t};
+      int64_t columns = op->getAttrOfType<IntegerAttr>(kColumnsAttr).getInt();
+      full = onnx::withDims(result.getElementType(), {rows, getAffineConstantExpr(columns, op->getContext())});
+    }
+  } else if (vectorA || vectorB) {
     SmallVector<AffineExpr> d = onnx::getDimExprs(result);
     AffineExpr one = getAffineConstantExpr(1, op->getContext());
     if (vectorA)
@@ -139,6 +159,7 @@ LogicalResult matmul(Operation *op, Emitter &e) {
     }
   }
   Product p{a, b, false, false, {}, {}, full};
+  p.panels = packed;
   if (op->getName().stripDialect() == "MatMulInteger") {
     p.zeroA = e.operand(op, 2);
     p.zeroB = e.operand(op, 3);
@@ -150,7 +171,7 @@ LogicalResult matmul(Operation *op, Emitter &e) {
 
 LogicalResult gemm(Operation *op, Emitter &e) {
   Product p{e.operand(op, 0), e.operand(op, 1), (bool)onnx::intAttr(op, "transA"), (bool)onnx::intAttr(op, "transB"),
-            {}, {}, Emitter::resultType(op)};
+            {}, {}, Emitter::resultType(op), op->hasAttr(kColumnsAttr)};
   Value r = emitProduct(e, p);
   Tensor c = e.operand(op, 2);
   Type t = p.a.element();

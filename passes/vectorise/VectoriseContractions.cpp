@@ -43,6 +43,20 @@ bool lastStrideIsOne(Value v) {
   return succeeded(type.getStridesAndOffset(strides, offset)) && !strides.empty() && strides.back() == 1;
 }
 
+/// P when the map is (n floordiv P, k, n mod P).
+std::optional<int64_t> panelWidth(AffineMap map, unsigned n) {
+  AffineBinaryOpExpr divided(nullptr);
+  if (map.getNumResults() == 3)
+    divided = dyn_cast<AffineBinaryOpExpr>(map.getResult(0));
+  if (!divided || divided.getKind() != AffineExprKind::FloorDiv)
+    return std::nullopt;
+  AffineExpr dim = getAffineDimExpr(n, map.getContext());
+  auto width = dyn_cast<AffineConstantExpr>(divided.getRHS());
+  if (!width || divided.getLHS() != dim || map.getResult(2) != dim % width.getValue())
+    return std::nullopt;
+  return width.getValue();
+}
+
 /// One contraction with the roles of its loops.
 class Contraction {
 public:
@@ -76,6 +90,7 @@ private:
                          llvm::function_ref<SmallVector<Value>(ValueRange)> body);
   void tile(SmallVector<Value> iv, int64_t count, bool clamp, Value mask, Value panel);
   void emitPacked();
+  void emitOneRow();
   void emitDirect();
   void pack(Value panel, SmallVector<Value> iv);
 
@@ -86,7 +101,8 @@ private:
   Value A, B, C;
   AffineMap mapA, mapB, mapC;
   unsigned m = 0, n = 0;
-  bool contiguous = false;
+  bool contiguous = false; // b is read as vectors where it is
+  bool panels = false;     // b lies in panels of `lanes` columns already
   SmallVector<unsigned> reductions, outerB, outerA;
   SmallVector<Value> size;
 };
@@ -126,6 +142,16 @@ bool Contraction::classify() {
   if (found < 0 || reductions.empty())
     return false;
   m = found;
+  if (auto width = panelWidth(mapB, n)) {
+    auto type = cast<MemRefType>(B.getType());
+    panels = type.getLayout().isIdentity() && type.getDimSize(2) == *width && reductions.size() == 1 && outerB.empty() &&
+             mapB.getResult(1) == getAffineDimExpr(reductions[0], op.getContext());
+    if (panels) {
+      lanes = *width;
+      vector = VectorType::get(lanes, this->b.getF32Type());
+    }
+    return panels;
+  }
   // b is read as vectors when n is the last index with coefficient one and nowhere else.
   AffineExpr last = mapB.getResults().back();
   AffineExpr rest = last - getAffineDimExpr(n, op.getContext());
@@ -171,7 +197,8 @@ SmallVector<Value> Contraction::sum(ArrayRef<unsigned> dims, SmallVector<Value> 
   return loop.getResults();
 }
 
-/// c[m .. m + count, n .. n + lanes] += sums. With `clamp`, rows beyond the last repeat it and are not stored.
+/// c[m .. m + count, n .. n + lanes] += sums. `panel` is b packed for these columns, the number of the panel when b lies in
+/// panels, or null. With `clamp`, rows beyond the last repeat it and are not stored.
 void Contraction::tile(SmallVector<Value> iv, int64_t count, bool clamp, Value mask, Value panel) {
   Value lastRow = add(size[m], index(-1));
   Rows row, acc;
@@ -188,7 +215,9 @@ void Contraction::tile(SmallVector<Value> iv, int64_t count, bool clamp, Value m
   }
   SmallVector<Value> total = sum(reductions, iv, acc, [&](ValueRange now) {
     Value column;
-    if (panel) {
+    if (panels) {
+      column = vector::LoadOp::create(b, vector, B, ValueRange{panel, iv[reductions[0]], index(0)});
+    } else if (panel) {
       SmallVector<Value> k;
       for (unsigned d : reductions)
         k.push_back(iv[d]);
@@ -269,8 +298,11 @@ void Contraction::emitPacked() {
       left = arith::DivUIOp::create(b, left, size[d]);
     }
     auto type = MemRefType::get(shape, b.getF32Type());
-    Value panel = memref::AllocOp::create(b, type, dynamic, b.getI64IntegerAttr(64));
-    pack(panel, iv);
+    Value panel = i;
+    if (!panels) {
+      panel = memref::AllocOp::create(b, type, dynamic, b.getI64IntegerAttr(64));
+      pack(panel, iv);
+    }
     Value mask = vector::CreateMaskOp::create(b, VectorType::get(lanes, b.getI1Type()),
                                               ValueRange{arith::SubIOp::create(b, size[n], iv[n])});
     loops(outerA, iv, [&] {
@@ -285,7 +317,45 @@ void Contraction::emitPacked() {
       rowsOf(index(0), whole, rows, false);
       rowsOf(whole, size[m], kFewRows, true);
     });
-    memref::DeallocOp::create(b, panel);
+    if (!panels)
+      memref::DeallocOp::create(b, panel);
+  });
+}
+
+/// Rows of a times panels, one by one: four panels at a time, so that enough sums are under way and b streams.
+void Contraction::emitOneRow() {
+  constexpr int64_t together = 4;
+  Value tiles = arith::CeilDivSIOp::create(b, size[n], index(lanes)), last = add(tiles, index(-1));
+  Value count = arith::CeilDivSIOp::create(b, tiles, index(together));
+  parallel(count, arith::MulIOp::create(b, product(reductions), index(together * lanes)), [&](Value i) {
+    SmallVector<Value> iv(size.size(), index(0));
+    SmallVector<unsigned> outer(outerA);
+    outer.push_back(m);
+    loops(outer, iv, [&] {
+      SmallVector<Value> panel, masks, acc;
+      SmallVector<SmallVector<Value>> place;
+      Value zero = arith::ConstantOp::create(b, b.getZeroAttr(vector));
+      for (int64_t t = 0; t < together; ++t) {
+        // Beyond the last panel it is computed again.
+        panel.push_back(smaller(add(arith::MulIOp::create(b, i, index(together)), index(t)), last));
+        iv[n] = arith::MulIOp::create(b, panel[t], index(lanes));
+        masks.push_back(vector::CreateMaskOp::create(b, VectorType::get(lanes, b.getI1Type()),
+                                                     ValueRange{arith::SubIOp::create(b, size[n], iv[n])}));
+        place.push_back(at(mapC, iv));
+        acc.push_back(vector::MaskedLoadOp::create(b, vector, C, place[t], masks[t], zero));
+      }
+      SmallVector<Value> total = sum(reductions, iv, acc, [&](ValueRange now) {
+        Value a = vector::BroadcastOp::create(b, vector, memref::LoadOp::create(b, A, at(mapA, iv)));
+        SmallVector<Value> next;
+        for (int64_t t = 0; t < together; ++t) {
+          Value column = vector::LoadOp::create(b, vector, B, ValueRange{panel[t], iv[reductions[0]], index(0)});
+          next.push_back(vector::FMAOp::create(b, a, column, now[t]));
+        }
+        return next;
+      });
+      for (int64_t t = 0; t < together; ++t)
+        vector::MaskedStoreOp::create(b, C, place[t], masks[t], total[t]);
+    });
   });
 }
 
@@ -315,12 +385,14 @@ void Contraction::emitDirect() {
 void Contraction::emit() {
   for (Range range : cast<linalg::LinalgOp>(op.getOperation()).createLoopRanges(b, b.getLoc()))
     size.push_back(getValueOrCreateConstantIndexOp(b, b.getLoc(), range.size));
-  Value many = arith::CmpIOp::create(b, arith::CmpIPredicate::sge, size[m], index(kFewRows));
+  Value many = arith::CmpIOp::create(b, arith::CmpIPredicate::sge, size[m], index(panels ? 2 : kFewRows));
   auto choice = scf::IfOp::create(b, many, /*withElseRegion=*/true);
   b.setInsertionPointToStart(choice.thenBlock());
   emitPacked();
   b.setInsertionPointToStart(choice.elseBlock());
-  if (contiguous) {
+  if (panels) {
+    emitOneRow();
+  } else if (contiguous) {
     emitDirect();
   } else {
     // Sums innermost: b runs along them, and a sum of products is what LLVM vectorises there.

@@ -21,3 +21,19 @@ func.func @two_results() {
   ssm.bind_expr "lt" affine_map<()[s0] -> (s0)> -> 1
   return
 }
+
+// -----
+
+func.func @pack_c1(%x: tensor<?x40xf32>) {
+  // expected-error @+1 {{value must be a matrix of floats of static size}}
+  %p = ssm.pack %x : tensor<?x40xf32> -> tensor<2x4x32xf32>
+  return
+}
+
+// -----
+
+func.func @pack_c2(%x: tensor<4x40xf32>) {
+  // expected-error @+1 {{panels of 'tensor<4x40xf32>' cannot be 'tensor<1x4x32xf32>'}}
+  %p = ssm.pack %x : tensor<4x40xf32> -> tensor<1x4x32xf32>
+  return
+}
