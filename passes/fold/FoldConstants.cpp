@@ -251,7 +251,7 @@ void *Folder::address(Value v) {
       return addresses[v] = (void *)data;
   std::string content;
   llvm::raw_string_ostream os(content);
-  writeConstant(value, os);
+  StoredConstant(value).write(os);
   char *copy = allocate(content.size());
   std::memcpy(copy, content.data(), content.size());
   return addresses[v] = copy;
