@@ -395,6 +395,7 @@ void Importer::importOperator(Node &n, Location loc) {
       throw Refusal{"string tensors are not supported"};
   if ((int)n.operands.size() < schema->min_input() || (int)n.operands.size() > schema->max_input())
     throw Refusal{"has " + std::to_string(n.operands.size()) + " inputs"};
+  completeOperands(n, loc);
   if (expanded.contains(n.op) && (n.op != "GroupNormalization" || n.version >= 21) && expandBody(n, loc))
     return;
   if (!normalise(n, loc))
@@ -636,6 +637,8 @@ OwningOpRef<ModuleOp> Importer::run() {
     for (const auto &info : light.graph().input())
       record(info);
     for (const auto &info : light.graph().value_info())
+      record(info);
+    for (const auto &info : light.graph().output())
       record(info);
   } catch (std::exception &e) {
     inference = e.what(); // a note for the report should a rank be missing; not an error by itself

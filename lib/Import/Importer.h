@@ -67,6 +67,8 @@ private:
   // Normalise.cpp
   /// Gives false when the node has been imported by other means.
   bool normalise(Node &node, mlir::Location loc);
+  /// Tells the function body of a node what it needs to know of its operands and only the node's result says.
+  void completeOperands(Node &node, mlir::Location loc);
 
   // Tensors.cpp
   mlir::Type elementType(int32_t dtype);

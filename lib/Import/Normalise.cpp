@@ -13,6 +13,17 @@ static SmallVector<int64_t> intsOf(const pb::AttributeProto *a) {
   return SmallVector<int64_t>(a->ints().begin(), a->ints().end());
 }
 
+void Importer::completeOperands(Node &n, Location loc) {
+  // AffineGrid has as many sizes as its grid has dimensions.
+  if (n.op != "AffineGrid" || n.operands.size() < 2)
+    return;
+  auto type = dyn_cast<RankedTensorType>(n.operands[1].getType());
+  auto rank = ranks.find(n.outputNames[0]);
+  if (rank == ranks.end() || !type || type.getRank() != 1 || !type.isDynamicDim(0))
+    return;
+  n.operands[1] = emit(loc, "Reshape", {n.operands[1], none(loc)}, RankedTensorType::get({rank->second}, type.getElementType()));
+}
+
 bool Importer::normalise(Node &n, Location loc) {
   StringRef op = n.op;
   int64_t v = n.version;

@@ -543,6 +543,12 @@ LogicalResult Shapes::inferScan(onnx::ScanOp op) {
   }
   if (failed(inferBlock(body)))
     return failure();
+  // Sizes do not change between iterations: what follows from outer ones is an outer size.
+  for (BindExprOp bind : llvm::make_early_inc_range(body.getOps<BindExprOp>()))
+    if (llvm::all_of(bind.getMap().getResults(), [&](AffineExpr e) { return visibleIn(e, op->getBlock()); })) {
+      bind->moveBefore(op);
+      homes[bind.getSymbol()] = op->getBlock();
+    }
   Operation *yield = body.getTerminator();
   b.setInsertionPoint(op);
   for (auto [i, r] : llvm::enumerate(op.getResults())) {
@@ -550,17 +556,21 @@ LogicalResult Shapes::inferScan(onnx::ScanOp op) {
     if (i < carried) {
       if (type.getRank() != rank(op.getInputs()[i]))
         return op.emitError("carried value ") << i << " changes its rank";
-      set(r, dims(op.getInputs()[i]));
+      Dims from = dims(op.getInputs()[i]);
+      for (auto [x, y] : llvm::zip(from, onnx::getDimExprs(type))) {
+        if (!visibleIn(y, op->getBlock()) || (asConstant(x) && asConstant(y) && x != y))
+          return op.emitError("carried value ") << i << " changes its size";
+        require(op, x, y);
+      }
+      set(r, from);
       continue;
     }
     Dims d = onnx::getDimExprs(type);
     int64_t axis = axisOf(op.getScanOutputAxes(), i - carried, d.size() + 1);
     d.insert(d.begin() + axis, length);
-    Dims full;
-    r.setType(RankedTensorType::get(SmallVector<int64_t>(d.size(), ShapedType::kDynamic), type.getElementType()));
-    for (auto [k, e] : llvm::enumerate(d))
-      full.push_back(visibleIn(e, op->getBlock()) ? e : boundDim(r, k));
-    set(r, full);
+    if (!llvm::all_of(d, [&](AffineExpr e) { return visibleIn(e, op->getBlock()); }))
+      return op.emitError("the size of scan output ") << i - carried << " depends on what an iteration computes";
+    set(r, d);
   }
   return success();
 }

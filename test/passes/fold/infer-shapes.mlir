@@ -39,3 +39,20 @@ module attributes {onnx.symbols = []} {
     return %r : tensor<*xf32>
   }
 }
+
+// -----
+
+// What a body computes from outer sizes is an outer size.
+// CHECK-LABEL: func @main
+// CHECK: ssm.bind_expr "broadcast" #{{.*}} -> 2
+// CHECK-NEXT: "onnx.Scan"
+module attributes {onnx.symbols = ["a", "b"]} {
+  func.func @main(%s: tensor<?xf32, affine_map<()[s0] -> (s0)>>, %x: tensor<5x?xf32, affine_map<()[s0, s1] -> (5, s1)>>) -> (tensor<*xf32>, tensor<*xf32>) {
+    %r:2 = "onnx.Scan"(%s, %x) ({
+    ^bb0(%c: tensor<*xf32>, %e: tensor<*xf32>):
+      %y = "onnx.Add"(%c, %e) : (tensor<*xf32>, tensor<*xf32>) -> tensor<*xf32>
+      onnx.Yield %c, %y : tensor<*xf32>, tensor<*xf32>
+    }) {num_scan_inputs = 1 : si64} : (tensor<?xf32, affine_map<()[s0] -> (s0)>>, tensor<5x?xf32, affine_map<()[s0, s1] -> (5, s1)>>) -> (tensor<*xf32>, tensor<*xf32>)
+    return %r#0, %r#1 : tensor<*xf32>, tensor<*xf32>
+  }
+}
