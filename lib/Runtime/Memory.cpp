@@ -184,6 +184,13 @@ void *ssmrt_output(ssmrt *rt, ssm_value *output, int32_t dtype, int32_t rank, co
   return output->data;
 }
 
+void ssmrt_copy_rows(void *to, int64_t toStep, const void *from, int64_t fromStep, int64_t bytes, int64_t rows) {
+  if (bytes <= 0)
+    return;
+  for (int64_t i = 0; i < rows; ++i)
+    memcpy(static_cast<char *>(to) + i * toStep, static_cast<const char *>(from) + i * fromStep, bytes);
+}
+
 namespace {
 struct Rows {
   char *data;

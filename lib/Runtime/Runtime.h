@@ -60,6 +60,9 @@ int64_t ssmrt_sequence_length(const ssm_value *sequence);
 /* Gives an output a deep copy of a sequence. */
 void ssmrt_output_sequence(ssmrt *rt, ssm_value *output, const ssm_value *sequence);
 
+/* Copies `rows` pieces of `bytes` each, from_step and to_step bytes apart. */
+void ssmrt_copy_rows(void *to, int64_t to_step, const void *from, int64_t from_step, int64_t bytes, int64_t rows);
+
 /* Rows that a Loop collects for a scan output. */
 void *ssmrt_rows_new(ssmrt *rt);
 void ssmrt_rows_push(ssmrt *rt, void *rows, const void *data, int64_t bytes);

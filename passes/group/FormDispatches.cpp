@@ -17,6 +17,8 @@ namespace ssm {
 namespace {
 constexpr size_t kMaxMembers = 32, kMaxOperands = 16;
 constexpr int64_t kMaxInlineConstant = 16;
+/// Joins and splits of more parts are copies made by the host: bufferisation is cubic in the parts of one tensor.
+constexpr size_t kManyParts = 16;
 
 struct Group {
   SmallVector<Operation *> members;
@@ -46,6 +48,32 @@ bool isInlined(Value v) {
     return true;
   ElementsAttr value = onnx::constantValue(v);
   return value && value.getNumElements() <= kMaxInlineConstant && isa<DenseElementsAttr>(value);
+}
+
+bool isHostCopy(Operation *op) {
+  StringRef name = op->getName().getStringRef();
+  return (name == "onnx.Concat" && op->getNumOperands() > kManyParts) ||
+         (name == "onnx.Split" && op->getNumResults() > kManyParts);
+}
+
+/// The elements of a constant that dispatches take as symbols, so that slices that differ only in where they start are
+/// one function: starts of Slice, and indices of Gather.
+std::optional<SmallVector<int64_t>> symbolicConstant(OpOperand &use) {
+  StringRef name = use.getOwner()->getName().getStringRef();
+  if (use.getOperandNumber() != 1 || (name != "onnx.Slice" && name != "onnx.Gather"))
+    return std::nullopt;
+  ElementsAttr value = onnx::constantValue(use.get());
+  auto type = dyn_cast<RankedTensorType>(use.get().getType());
+  if (!value || type.getRank() > 1 || !type.getElementType().isInteger(64) || type.getNumElements() > 4)
+    return std::nullopt;
+  return onnx::intValues(value);
+}
+
+/// Whether the ends beside symbolic starts say nothing that the result's type does not.
+bool hasConstantEnds(OpOperand &starts) {
+  Operation *op = starts.getOwner();
+  return op->getNumOperands() > 2 && onnx::constantValue(op->getOperand(2)) &&
+         op->getOperand(2).getType() == starts.get().getType();
 }
 
 LogicalResult Former::formBlock(Block &block) {
@@ -88,7 +116,7 @@ LogicalResult Former::formBlock(Block &block) {
           if (Group *g = groupOf.lookup(def); g && g != joined)
             g->open = false;
     });
-    if (!lowering || lowering->isView)
+    if (!lowering || lowering->isView || isHostCopy(&op))
       continue;
     if (!joined) {
       groups.push_back(std::make_unique<Group>());
@@ -130,7 +158,7 @@ void Former::outline(Group &group) {
   auto note = [&](AffineExpr e) {
     e.walk([&](AffineExpr part) {
       if (auto s = dyn_cast<AffineSymbolExpr>(part))
-        if (local.try_emplace(s.getPosition(), local.size()).second)
+        if (local.try_emplace(s.getPosition(), outer.size()).second)
           outer.push_back(s);
     });
   };
@@ -139,10 +167,26 @@ void Former::outline(Group &group) {
       for (AffineExpr e : onnx::getDimExprs(r))
         note(e);
   };
+  struct Symbolic {
+    OpOperand *use;
+    int64_t first, count; // its symbols
+  };
+  SmallVector<Symbolic> symbolic;
   for (Operation *op : group.members) {
-    for (Value v : op->getOperands()) {
+    for (OpOperand &use : op->getOpOperands()) {
+      Value v = use.get();
       Operation *def = v.getDefiningOp();
       if (def && members.contains(def))
+        continue;
+      if (auto values = symbolicConstant(use)) {
+        symbolic.push_back({&use, (int64_t)outer.size(), (int64_t)values->size()});
+        for (int64_t e : *values)
+          outer.push_back(getAffineConstantExpr(e, context));
+        continue;
+      }
+      // The ends of a Slice are in its result's type.
+      if (use.getOperandNumber() == 2 && !symbolic.empty() && symbolic.back().use->getOwner() == op &&
+          hasConstantEnds(*symbolic.back().use))
         continue;
       if (isInlined(v)) {
         if (!llvm::is_contained(inlined, def))
@@ -198,20 +242,32 @@ void Former::outline(Group &group) {
   auto function = func::FuncOp::create(loc, "dispatch", FunctionType::get(context, inTypes, outTypes));
   function.setPrivate();
   function->setAttr(kDispatchAttr, b.getUnitAttr());
-  function->setAttr(kSymbolsAttr, b.getI64IntegerAttr(local.size()));
+  function->setAttr(kSymbolsAttr, b.getI64IntegerAttr(outer.size()));
   Block *entry = function.addEntryBlock();
   IRMapping mapping;
   mapping.map(inputs, entry->getArguments());
   OpBuilder body = OpBuilder::atBlockEnd(entry);
   auto copy = [&](Operation *op) {
     Operation *clone = body.clone(*op, mapping);
+    for (const Symbolic &s : symbolic)
+      if (s.use->getOwner() == op) {
+        SmallVector<AffineExpr> elements;
+        for (int64_t i = 0; i < s.count; ++i)
+          elements.push_back(getAffineSymbolExpr(s.first + i, context));
+        OpBuilder before(clone);
+        Value dims = onnx::DimsOp::create(before, op->getLoc(), s.use->get().getType(),
+                                          AffineMapAttr::get(AffineMap::get(0, outer.size(), elements, context)));
+        clone->setOperand(s.use->getOperandNumber(), dims);
+        if (hasConstantEnds(*s.use))
+          clone->setOperand(2, dims);
+      }
     for (Value r : clone->getResults())
       r.setType(localType(r.getType()));
     if (auto d = dyn_cast<onnx::DimsOp>(clone)) {
       SmallVector<AffineExpr> dims;
       for (AffineExpr e : d.getMap().getResults())
         dims.push_back(e.replaceSymbols(renamed));
-      d.setMap(AffineMap::get(0, local.size(), dims, context));
+      d.setMap(AffineMap::get(0, outer.size(), dims, context));
     }
   };
   for (Operation *op : inlined)

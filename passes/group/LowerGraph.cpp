@@ -78,6 +78,8 @@ private:
   LogicalResult emitSequence(Operation *op);
   LogicalResult emitReturn(func::ReturnOp op);
   void emitView(Operation *op);
+  void emitParts(Operation *op);
+  Value makePlace(Value v);
   Value size(AffineExpr e);
   Value count(RankedTensorType t);
   Value bytes(RankedTensorType t);
@@ -289,22 +291,53 @@ void GraphLowering::emitView(Operation *op) {
   }
 }
 
+/// Memory for a value that is computed now: an output, or a buffer.
+Value GraphLowering::makePlace(Value v) {
+  auto type = cast<RankedTensorType>(v.getType());
+  auto it = outputs.find(v);
+  if (it == outputs.end())
+    setOwned(v, allocate(bytes(type)));
+  else
+    pointers[v] = h.call("ssmrt_output", h.ptr(),
+                         {rt, h.offset(out, kValueBytes * it->second), h.constant32(onnxDtype(type.getElementType())),
+                          h.constant32(type.getRank()), dimsArray(type)});
+  return pointers[v];
+}
+
+/// Concat and Split of many parts: each part is rows of bytes in the whole.
+void GraphLowering::emitParts(Operation *op) {
+  bool joins = op->getName().stripDialect() == "Concat";
+  Value whole = joins ? op->getResult(0) : op->getOperand(0);
+  auto type = cast<RankedTensorType>(whole.getType());
+  int64_t axis = onnx::intAttr(op, "axis");
+  axis = axis < 0 ? axis + type.getRank() : axis;
+  SmallVector<AffineExpr> dims = onnx::getDimExprs(type);
+  auto product = [&](ArrayRef<AffineExpr> of) {
+    Value n = h.constant(1);
+    for (AffineExpr e : of)
+      n = h.mul(n, size(e));
+    return n;
+  };
+  Value rows = product(ArrayRef(dims).take_front(axis));
+  Value inner = h.mul(product(ArrayRef(dims).drop_front(axis + 1)), h.constant(elementBytes(type.getElementType())));
+  Value at = joins ? makePlace(whole) : pointer(whole), step = h.mul(size(dims[axis]), inner);
+  for (Value part : joins ? SmallVector<Value>(op->getOperands()) : SmallVector<Value>(op->getResults())) {
+    Value own = joins ? pointer(part) : makePlace(part);
+    Value width = h.mul(size(onnx::getDimExpr(cast<RankedTensorType>(part.getType()), axis)), inner);
+    if (joins)
+      h.call("ssmrt_copy_rows", {}, {at, step, own, width, width, rows});
+    else
+      h.call("ssmrt_copy_rows", {}, {own, width, at, step, width, rows});
+    at = h.offset(at, width);
+  }
+}
+
 LogicalResult GraphLowering::emitDispatch(DispatchOp op) {
   SmallVector<Value> arguments = {rt};
   for (Value v : op.getInputs())
     arguments.push_back(pointer(v));
-  for (Value r : op.getOutputs()) {
-    auto type = cast<RankedTensorType>(r.getType());
-    if (auto it = outputs.find(r); it != outputs.end()) {
-      Value place = h.call("ssmrt_output", h.ptr(),
-                           {rt, h.offset(out, kValueBytes * it->second), h.constant32(onnxDtype(type.getElementType())),
-                            h.constant32(type.getRank()), dimsArray(type)});
-      pointers[r] = place;
-    } else {
-      setOwned(r, allocate(bytes(type)));
-    }
-    arguments.push_back(pointers[r]);
-  }
+  for (Value r : op.getOutputs())
+    arguments.push_back(makePlace(r));
   for (AffineExpr e : op.getSymbols().getResults())
     arguments.push_back(size(e));
   Value id = h.constant32(profile.size());
@@ -376,6 +409,10 @@ LogicalResult GraphLowering::emit(Operation *op) {
     return success();
   if (isViewOp(op) && op->getNumOperands()) {
     emitView(op);
+    return success();
+  }
+  if (StringRef name = op->getName().getStringRef(); name == "onnx.Concat" || name == "onnx.Split") {
+    emitParts(op);
     return success();
   }
   return emitSequence(op);
@@ -753,7 +790,7 @@ LogicalResult GraphLowering::run(func::FuncOp main) {
     runtimeDims[arg] = dims;
   }
   for (auto [i, v] : llvm::enumerate(main.getBody().front().getTerminator()->getOperands()))
-    if (v.getDefiningOp<DispatchOp>())
+    if (Operation *def = v.getDefiningOp(); def && (isa<DispatchOp>(def) || def->getName().getStringRef() == "onnx.Concat"))
       outputs.try_emplace(v, i);
   Scope scope;
   scopes.push_back(&scope);
