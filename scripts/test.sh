@@ -34,6 +34,7 @@ count "generated sources are current" "$root/scripts/check-generated.sh"
 total=$(sed -n 's/.* tests failed out of \([0-9]*\)$/\1/p' "$log" | grep . || echo 0)
 bad=$(sed -n 's/.* tests passed, \([0-9]*\) tests failed.*/\1/p' "$log" | grep . || echo 0)
 add ctest $((total - bad)) "$bad"
+[[ $every == 1 ]] && count "all mixer tests" env SSM_BUILD="$root/build" "$python" -m pytest -q "$root/test/mixers"
 count "ONNX backend tests" "$python" "$root/test/conformance/run.py" --ssmc "$root/build/bin/ssmc" --every "$every"
 count "ONNX backend tests, dynamic" "$python" "$root/test/conformance/run.py" --ssmc "$root/build/bin/ssmc" --every "$every" --dynamic
 count "real models" "$python" -m pytest -q "$root/test/models" "${models[@]}"

@@ -151,7 +151,7 @@ struct PlaceBuffers : ssm::impl::PlaceBuffersBase<PlaceBuffers> {
                    : element.isIndex()       ? 64
                                              : element.getIntOrFloatBitWidth();
     Operation *owner = block->getParentOp();
-    bool inLoop = !isa<func::FuncOp>(owner) && !isParallel(owner);
+    bool inLoop = !isa<func::FuncOp>(owner); // a thread runs many iterations of a parallel loop in one frame
     if (type.hasStaticShape() && !inLoop && type.getNumElements() * bits <= kStackBytes * 8 &&
         onStack + type.getNumElements() * bits / 8 <= kStackTotal) {
       onStack += type.getNumElements() * bits / 8;

@@ -32,6 +32,13 @@ public:
   Tensor operand(mlir::Operation *op, unsigned i);  // null when absent
   Tensor tensorOf(mlir::Value onnxValue);
   void setTensor(mlir::Value onnxValue, mlir::Value lowered) { lowered_[onnxValue] = lowered; }
+  /// Where a result of the dispatch must be in the end. Who takes it writes it there.
+  void setDestination(mlir::Value onnxValue, mlir::Value buffer) { destinations[onnxValue] = buffer; }
+  mlir::Value takeDestination(mlir::Value onnxValue) {
+    mlir::Value buffer = destinations.lookup(onnxValue);
+    destinations.erase(onnxValue);
+    return buffer;
+  }
   void setResult(mlir::Operation *op, unsigned i, mlir::Value lowered) { setTensor(op->getResult(i), lowered); }
   /// Type of a result; null when the result is absent.
   static mlir::RankedTensorType resultType(mlir::Operation *op, unsigned i = 0);
@@ -79,6 +86,7 @@ private:
   mlir::Block *home; // sizes made here may be used anywhere below
   llvm::DenseMap<mlir::Value, mlir::Value> lowered_;
   llvm::DenseMap<mlir::AffineExpr, mlir::Value> sizes_;
+  llvm::DenseMap<mlir::Value, mlir::Value> destinations;
 };
 
 /// Normal form of an axis attribute.

@@ -185,13 +185,11 @@ LogicalResult LowerDispatchPass::lowerBody(func::FuncOp source, func::FuncOp tar
     e.setTensor(source.getArgument(i),
                 bufferization::ToTensorOp::create(b, e.loc, storageTensor(type), buffer, /*restrict=*/true));
   }
+  auto end = cast<func::ReturnOp>(source.getBody().front().getTerminator());
+  for (auto [i, v] : llvm::enumerate(end.getOperands()))
+    e.setDestination(v, entry.getArgument(numInputs + i));
   ElementwiseRun run(e);
-  func::ReturnOp end;
-  for (Operation &op : source.getBody().front()) {
-    if (auto r = dyn_cast<func::ReturnOp>(op)) {
-      end = r;
-      continue;
-    }
+  for (Operation &op : source.getBody().front().without_terminator()) {
     if (isa<onnx::ConstantOp, onnx::NoValueOp, onnx::DimsOp>(op))
       continue;
     const Lowering *lowering = Registry::get().lookup(&op);
@@ -216,6 +214,9 @@ LogicalResult LowerDispatchPass::lowerBody(func::FuncOp source, func::FuncOp tar
     Tensor t = e.tensorOf(v);
     if (!t)
       return end.emitError("result ") << i << " of the dispatch has no value";
+    auto written = t.value.getDefiningOp<bufferization::ToTensorOp>();
+    if (written && written.getBuffer() == entry.getArgument(numInputs + i))
+      continue; // a lowering took the destination
     auto m = bufferization::MaterializeInDestinationOp::create(b, e.loc, Type{}, t.value, entry.getArgument(numInputs + i));
     m.setRestrict(true);
     m.setWritable(true);

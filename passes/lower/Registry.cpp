@@ -15,6 +15,11 @@ const Registry &Registry::get() {
     populateMovement(r);
     populateGather(r);
     populateRecurrent(r);
+    populateAttention(r);
+    populateConvolutions(r);
+    populateScan(r);
+    populateSelectiveScan(r);
+    populateSemiseparable(r);
     return r;
   }();
   return registry;

@@ -5,8 +5,8 @@
 #ifndef SSM_PASSES_LOWER_REGISTRY_H
 #define SSM_PASSES_LOWER_REGISTRY_H
 
-#include "llvm/ADT/StringMap.h"
 #include "passes/lower/Emitter.h"
+#include "llvm/ADT/StringMap.h"
 
 namespace ssm {
 
@@ -33,7 +33,13 @@ public:
   void element(llvm::StringRef name, decltype(Lowering::element) fn, decltype(Lowering::align) align = {}) {
     table[("onnx." + name).str()] = {std::move(fn), std::move(align), {}, false};
   }
-  void lower(llvm::StringRef name, decltype(Lowering::lower) fn) { table[("onnx." + name).str()] = {{}, {}, std::move(fn), false}; }
+  void lower(llvm::StringRef name, decltype(Lowering::lower) fn) {
+    table[("onnx." + name).str()] = {{}, {}, std::move(fn), false};
+  }
+  /// A sequence mixer, by its name in the ssm dialect.
+  void mixer(llvm::StringRef name, decltype(Lowering::lower) fn) {
+    table[("ssm." + name).str()] = {{}, {}, std::move(fn), false};
+  }
   void view(llvm::StringRef name) { table[("onnx." + name).str()].isView = true; }
 
 private:
@@ -48,6 +54,11 @@ void populateNormalisations(Registry &);
 void populateMovement(Registry &);
 void populateGather(Registry &);
 void populateRecurrent(Registry &);
+void populateAttention(Registry &);
+void populateConvolutions(Registry &);
+void populateScan(Registry &);
+void populateSelectiveScan(Registry &);
+void populateSemiseparable(Registry &);
 
 } // namespace ssm
 #endif

@@ -1,0 +1,273 @@
+//===- Convolutions.cpp - causal convolutions over time ---------------------===//
+// Sums over taps for a vector of outputs, with lanes over whatever dim the output is contiguous in: time itself, or a
+// dim of p. Steps that reach before the first element take them one by one; all others read whole vectors. A long
+// kernel is summed for several vectors of time at once, so that a tap is read once for all of them.
+//===----------------------------------------------------------------------===//
+#include "dialects/Ssm/SsmDialect.h"
+#include "passes/lower/MixerLoops.h"
+#include "passes/lower/Registry.h"
+
+using namespace mlir;
+using namespace ssm;
+
+namespace {
+constexpr int64_t kTimeBlock = 8; // steps summed at once
+
+class Convolution {
+public:
+  using Values = MixerLoops::Values;
+  using Buffer = MixerLoops::Buffer;
+  Convolution(Operation *op, Emitter &e) : op(op), l(op, e), b(l.b) {}
+  void lower();
+
+private:
+  void chooseLanes();
+  void line(Values at);
+  void overTime(Values at);
+  void overPositions(Values at);
+  void finalHistory(Values at);
+  Value tap(Values at, Value t, Value j, Value mask);
+  Value start(ArrayRef<Value> at, Value mask);
+
+  Value index(Value run) { return reverse ? l.sub(l.sub(length, l.index(1)), run) : run; }
+  Value spread(Value v) {
+    v = l.toState(v);
+    return isa<VectorType>(v.getType()) ? v : l.spread(v);
+  }
+
+  Operation *op;
+  MixerLoops l;
+  ImplicitLocOpBuilder &b;
+  Buffer input, weight, bias, history, output, final;
+  unsigned time, taps, lane;
+  bool reverse, isLong;
+  Value length, count;
+};
+
+/// The dim of (p, t) over which input and output lie best.
+void Convolution::chooseLanes() {
+  double best = 0;
+  SmallVector<AffineExpr> sizes = iterationSizes(op);
+  for (unsigned d = 0; d <= time; ++d) {
+    auto known = dyn_cast<AffineConstantExpr>(sizes[d]);
+    double size = known ? std::max<double>(known.getValue(), 1) : 512;
+    double cost = 0;
+    for (const Buffer *buffer : {&input, &output})
+      cost += !MixerLoops::uses(*buffer, d) || (MixerLoops::isContiguous(*buffer, d) && !(d == time && reverse))
+                  ? 1
+                  : l.lanes;
+    if (MixerLoops::uses(weight, d))
+      cost += MixerLoops::isContiguous(weight, d) ? 1 : l.lanes / 2;
+    cost *= llvm::divideCeil((int64_t)size, l.lanes) * l.lanes / size;
+    if (d == 0 || cost < best)
+      lane = d, best = cost;
+  }
+}
+
+void Convolution::lower() {
+  auto mixer = cast<SequenceMixerOpInterface>(op);
+  time = mixer.getTimeDim(), taps = time + 1, reverse = mixer.isReversed();
+  isLong = isa<LongConvOp>(op);
+  length = l.size[time], count = l.size[taps];
+  input = l.operand(0), weight = l.operand(1);
+  if (auto conv = dyn_cast<CausalConvOp>(op)) {
+    unsigned number = 2;
+    if (conv.getBias())
+      bias = l.operand(number++);
+    if (conv.getHistory())
+      history = l.operand(number++);
+    if (conv.getFinalHistory())
+      final = l.result(1);
+  }
+  output = l.result(0);
+  chooseLanes();
+  Values counts;
+  Value work = l.mul(length, count);
+  for (unsigned d = 0; d < time; ++d) {
+    if (d != lane) {
+      counts.push_back(l.size[d]);
+      continue;
+    }
+    counts.push_back(arith::CeilDivSIOp::create(b, l.size[d], l.index(l.lanes)));
+    work = l.mul(work, l.index(l.lanes));
+  }
+  l.parallelOver(counts, work, [&](ArrayRef<Value> part) {
+    Values at(l.size.size());
+    for (unsigned d = 0; d < time; ++d)
+      at[d] = d == lane ? l.mul(part[d], l.index(l.lanes)) : part[d];
+    line(at);
+  });
+}
+
+Value Convolution::start(ArrayRef<Value> at, Value mask) {
+  if (!bias)
+    return l.splat(0);
+  return spread(l.loadLanes(bias, at, lane, mask));
+}
+
+void Convolution::line(Values at) {
+  lane == time ? overTime(at) : overPositions(at);
+  if (final)
+    finalHistory(at);
+}
+
+/// x' at step t - (distance of tap j), from the history or zero before the first step. t and the result are one step.
+Value Convolution::tap(Values at, Value t, Value j, Value mask) {
+  Value back = isLong ? j : l.sub(l.sub(count, l.index(1)), j), from = l.sub(t, back);
+  auto before = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, from, l.index(0));
+  bool vectors = lane != time;
+  auto branch = scf::IfOp::create(b, TypeRange{vectors ? Type(l.vector) : l.state}, before, /*withElseRegion=*/true);
+  OpBuilder::InsertionGuard guard(b);
+  auto read = [&](const Buffer &buffer) {
+    return vectors ? spread(l.loadLanes(buffer, at, lane, mask)) : l.toState(l.load(buffer, at));
+  };
+  b.setInsertionPointToStart(branch.thenBlock());
+  Value past = vectors ? l.splat(0) : l.number(0);
+  if (history) {
+    at[taps] = l.add(from, l.sub(count, l.index(1)));
+    past = read(history);
+  }
+  scf::YieldOp::create(b, past);
+  b.setInsertionPointToStart(branch.elseBlock());
+  at[time] = index(from);
+  scf::YieldOp::create(b, read(input));
+  return branch.getResult(0);
+}
+
+/// Lanes over time: outputs that reach before the first step one by one, the others in vectors.
+void Convolution::overTime(Values at) {
+  // Masks leave out the steps before the first one of a long kernel, below.
+  Value edge = isLong ? l.index(0) : l.smaller(l.sub(count, l.index(1)), length);
+  Value first = bias ? l.toState(l.load(bias, at)) : l.number(0);
+  l.loop(l.index(0), edge, 1, [&](Value t) {
+    Value sum = l.loop(l.index(0), count, 1, {first}, [&](Value j, ValueRange now) {
+      Values here = at;
+      here[taps] = j;
+      return Values{l.plus(now[0], l.times(l.toState(l.load(weight, here)), tap(here, t, j, Value())))};
+    })[0];
+    Values to = at;
+    to[time] = index(t);
+    l.store(output, to, sum);
+  });
+  int64_t vectors = isLong ? 4 : 1, stride = reverse ? -1 : 1;
+  l.loop(edge, length, vectors * l.lanes, [&](Value t) {
+    Values sums(vectors, l.spread(first)), masks, starts;
+    for (int64_t v = 0; v < vectors; ++v) {
+      starts.push_back(l.add(t, l.index(v * l.lanes)));
+      masks.push_back(l.mask(l.sub(length, starts[v])));
+    }
+    Value last = count;
+    if (isLong)
+      last = l.smaller(count, l.add(t, l.index(vectors * l.lanes)));
+    Value step = l.laneNumbers();
+    sums = l.loop(l.index(0), last, 1, sums, [&](Value j, ValueRange now) {
+      Values here = at, next;
+      here[taps] = j;
+      Value w = l.spread(l.toState(l.load(weight, here)));
+      Value back = isLong ? j : l.sub(l.sub(count, l.index(1)), j);
+      for (int64_t v = 0; v < vectors; ++v) {
+        Value from = l.sub(starts[v], back), mask = masks[v];
+        here[time] = index(from);
+        if (isLong) {
+          // Lanes of steps before the first one are left out.
+          Value bound = vector::BroadcastOp::create(b, step.getType(), from);
+          Value at0 = arith::AddIOp::create(b, step, bound);
+          Value none = vector::BroadcastOp::create(b, step.getType(), l.index(0));
+          mask = arith::AndIOp::create(b, mask, arith::CmpIOp::create(b, arith::CmpIPredicate::sge, at0, none));
+        }
+        next.push_back(l.fma(w, spread(l.loadLanes(input, here, time, mask, stride)), now[v]));
+      }
+      return next;
+    });
+    for (int64_t v = 0; v < vectors; ++v) {
+      Values to = at;
+      to[time] = index(starts[v]);
+      l.storeLanes(output, to, time, masks[v], sums[v], stride);
+    }
+  });
+}
+
+/// Lanes over a dim of p: blocks of steps, a tap's weight is read once for a block.
+void Convolution::overPositions(Values at) {
+  Value mask = l.mask(l.sub(l.size[lane], at[lane]));
+  Value first = start(at, mask);
+  auto write = [&](Value t, Value sum) {
+    Values to = at;
+    to[time] = index(t);
+    l.storeLanes(output, to, lane, mask, sum);
+  };
+  auto weightOf = [&](Value j) {
+    Values here = at;
+    here[taps] = j;
+    return spread(l.loadLanes(weight, here, lane, mask));
+  };
+  auto single = [&](Value t) {
+    Value last = isLong ? l.smaller(count, l.add(t, l.index(1))) : count;
+    write(t, l.loop(l.index(0), last, 1, {first}, [&](Value j, ValueRange now) {
+      Values here = at;
+      here[taps] = j;
+      return Values{l.fma(weightOf(j), tap(here, t, j, mask), now[0])};
+    })[0]);
+  };
+  if (isLong) {
+    // A block reads taps up to that of its first step whole, and the few that its later steps add one by one.
+    Value whole = l.sub(length, arith::RemUIOp::create(b, length, l.index(kTimeBlock)));
+    l.loop(l.index(0), whole, kTimeBlock, [&](Value t) {
+      auto sumOf = [&](Value from, Value to, ValueRange carried, bool inside) {
+        return l.loop(from, to, 1, carried, [&](Value j, ValueRange now) {
+          Values next;
+          Value w = weightOf(j);
+          for (int64_t i = 0; i < kTimeBlock; ++i) {
+            Values here = at;
+            here[taps] = j;
+            Value step = l.add(t, l.index(i)), x;
+            if (inside) {
+              here[time] = index(l.sub(step, j));
+              x = spread(l.loadLanes(input, here, lane, mask));
+            } else {
+              x = tap(here, step, j, mask);
+            }
+            next.push_back(l.fma(w, x, now[i]));
+          }
+          return next;
+        });
+      };
+      Value inside = l.smaller(count, l.add(t, l.index(1))), all = l.smaller(count, l.add(t, l.index(kTimeBlock)));
+      Values sums = sumOf(l.index(0), inside, Values(kTimeBlock, first), true);
+      sums = sumOf(inside, all, sums, false);
+      for (int64_t i = 0; i < kTimeBlock; ++i)
+        write(l.add(t, l.index(i)), sums[i]);
+    });
+    return l.loop(whole, length, 1, single);
+  }
+  Value edge = l.smaller(l.sub(count, l.index(1)), length);
+  l.loop(l.index(0), edge, 1, single);
+  l.loop(edge, length, 1, [&](Value t) {
+    write(t, l.loop(l.index(0), count, 1, {first}, [&](Value j, ValueRange now) {
+      Values here = at;
+      here[time] = index(l.add(l.sub(t, l.sub(count, l.index(1))), j));
+      return Values{l.fma(weightOf(j), spread(l.loadLanes(input, here, lane, mask)), now[0])};
+    })[0]);
+  });
+}
+
+/// The last K - 1 of history and input.
+void Convolution::finalHistory(Values at) {
+  l.loop(l.index(0), l.sub(count, l.index(1)), 1, [&](Value j) {
+    // Read as a tap of a kernel that ends at the last step.
+    Values to = at;
+    to[taps] = j;
+    Value mask = lane == time ? Value() : l.mask(l.sub(l.size[lane], at[lane]));
+    Value x = tap(at, l.sub(length, l.index(1)), l.add(j, l.index(1)), mask);
+    lane == time ? l.store(final, to, x) : l.storeLanes(final, to, lane, mask, x);
+  });
+}
+} // namespace
+
+void ssm::populateConvolutions(Registry &r) {
+  for (const char *name : {"causal_conv", "long_conv"})
+    r.mixer(name, [](Operation *op, Emitter &e) {
+      Convolution(op, e).lower();
+      return success();
+    });
+}
