@@ -166,6 +166,7 @@ int Compilation::phasesOf() {
     return 1;
   if (!phase("fold", [&] {
         return passes(*module, [](OpPassManager &pm) {
+          pm.addPass(createInlineControlFlow());
           pm.addPass(createInferShapes());
           pm.addPass(createSimplifyGraph());
           pm.addNestedPass<func::FuncOp>(createCSEPass());

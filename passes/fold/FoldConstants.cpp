@@ -127,6 +127,9 @@ bool Folder::isFoldable(Operation *op) {
     Operation *def = v.getDefiningOp();
     if (!def || !(isa<onnx::ConstantOp>(def) || isMember.contains(def)) || !isStorable(v.getType()))
       return false;
+    if (auto resource = dyn_cast_or_null<DenseResourceElementsAttr>(onnx::constantValue(v));
+        resource && !resource.getRawHandle().getBlob())
+      return false; // the text of a module without its weights
     in += bytesOf(v.getType());
   }
   for (Value r : op->getResults()) {
@@ -137,6 +140,12 @@ bool Folder::isFoldable(Operation *op) {
     out += bytesOf(r.getType());
   }
   if (out > std::max(in, kSmall) || out > kLargest || in > kBudget)
+    return false;
+  // Of what does more than look at each element a few times only small ones, so that time is bounded by bytes.
+  static const llvm::StringSet<> costly = {
+      "Conv", "ConvInteger", "ConvTranspose", "DFT",         "Einsum",        "GRU", "Gemm",
+      "LSTM", "MatMul",      "MatMulInteger", "QLinearConv", "QLinearMatMul", "RNN"};
+  if (costly.contains(name) && in > (1 << 20))
     return false;
   // An integer division by zero would stop the compiler.
   if ((name == "Div" || name == "Mod") &&

@@ -14,6 +14,18 @@ def InferShapes : Pass<"ssm-infer-shapes", "::mlir::ModuleOp"> {
   let dependentDialects = ["::ssm::SsmDialect", "::ssm::onnx::OnnxDialect"];
 }
 
+def InlineControlFlow : Pass<"ssm-inline-control-flow", "::mlir::ModuleOp"> {
+  let summary = "replaces control flow whose choice is a constant by what it does";
+  let description = [{
+    Runs before ssm-infer-shapes. An If with a constant condition becomes its branch, a Loop of one iteration its body, a
+    Loop of none its initial values.
+
+    Before: %r = "onnx.Loop"(%one, %none, %x) ({ ... onnx.Yield %c, %y }). After: the body, and %y for %r.
+  }];
+  let statistics = [Statistic<"inlined", "inlined", "operators that were replaced">];
+  let dependentDialects = ["::ssm::onnx::OnnxDialect"];
+}
+
 def SimplifyGraph : Pass<"ssm-simplify-graph", "::mlir::ModuleOp"> {
   let summary = "removes operators that change nothing, what nobody reads, and symbols that are constants";
   let description = [{

@@ -64,6 +64,7 @@ std::unique_ptr<DispatchJit> DispatchJit::create(ModuleOp dispatches, std::strin
   auto jit = llvm::orc::LLJITBuilder().setJITTargetMachineBuilder(*target).create();
   if (!jit)
     return failed(jit.takeError()), nullptr;
+  (*jit)->getExecutionSession().setErrorReporter([](llvm::Error e) { llvm::consumeError(std::move(e)); });
   module->setDataLayout((*jit)->getDataLayout());
   module->setTargetTriple((*jit)->getTargetTriple());
   SmallVector<llvm::Function *> functions;
