@@ -51,7 +51,8 @@ struct PackWeights : ssm::impl::PackWeightsBase<PackWeights> {
     }
     auto type = dyn_cast<RankedTensorType>(matrix.getType());
     auto left = dyn_cast<RankedTensorType>(op->getOperand(0).getType());
-    if (!onnx::constantValue(matrix) || !type || !left || type.getRank() != 2 || !type.getElementType().isF32())
+    if (!onnx::constantValue(matrix) || !type || !left || type.getRank() != 2 ||
+        !(type.getElementType().isF16() || type.getElementType().isBF16() || type.getElementType().isF32() || type.getElementType().isF64()))
       return;
     int64_t rows = type.getDimSize(transposed), columns = type.getDimSize(!transposed);
     if (rows == 0 || columns < kFewColumns)

@@ -15,11 +15,12 @@ def ExpandMath : Pass<"ssm-expand-math", "::mlir::func::FuncOp"> {
 }
 
 def VectoriseContractions : Pass<"ssm-vectorise-contractions", "::mlir::func::FuncOp"> {
-  let summary = "writes sums of products of float32 buffers as register-tiled vector code";
+  let summary = "writes sums of products of floating-point buffers as register-tiled vector code";
   let description = [{
     A linalg.generic `c[..m..n] += a[..m..k..] * b[..k..n..]` (matrix products, batched or not, and convolutions) becomes
     loops around an accumulator tile of `rows` x `lanes` in registers. A panel of b, all of k times `lanes` columns, is
     packed first, so that any layout of b streams; tails are masked. Few rows read b directly where it is contiguous.
+    Sums are float32 or float64; float16 and bfloat16 elements are widened when they are loaded.
   }];
   let options = [
     Option<"rows", "rows", "int64_t", "8", "rows of the register tile">,

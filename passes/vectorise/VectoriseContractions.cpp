@@ -1,5 +1,5 @@
 //===- VectoriseContractions.cpp - sums of products in register tiles --------===//
-// Expects: a bufferised dispatch. Leaves: float32 contractions as vector loops, everything else as it was. The code
+// Expects: a bufferised dispatch. Leaves: floating-point contractions as vector loops, everything else as it was. The code
 // made for one contraction has a fixed size, the cost is linear in their number.
 //===----------------------------------------------------------------------===//
 #include "passes/vectorise/Passes.h"
@@ -17,23 +17,32 @@ constexpr int64_t kFewRows = 4;
 /// Multiplications that are worth waking a thread for.
 constexpr int64_t kGrain = 1 << 19;
 
+/// The value before a widening cast, which a sum of products of narrower elements has.
+Value unwiden(Value v) {
+  auto cast = v.getDefiningOp<arith::ExtFOp>();
+  return cast ? cast.getIn() : v;
+}
+
+/// Sums in float32 or float64 of products of elements that have that type or a narrower one.
 bool isSumOfProducts(linalg::GenericOp op) {
   if (op.getNumDpsInputs() != 2 || op.getNumDpsInits() != 1 || !op.hasPureBufferSemantics())
     return false;
   for (Value v : op->getOperands())
-    if (!getElementTypeOrSelf(v.getType()).isF32() || !isa<MemRefType>(v.getType()))
+    if (!isa<FloatType>(getElementTypeOrSelf(v.getType())) || !isa<MemRefType>(v.getType()))
       return false;
+  Type wide = getElementTypeOrSelf(op.getDpsInits()[0].getType());
+  if (!wide.isF32() && !wide.isF64())
+    return false;
   Block &body = *op.getBody();
-  if (body.getOperations().size() != 3)
+  auto add = body.getTerminator()->getOperand(0).getDefiningOp<arith::AddFOp>();
+  if (!add || add->getBlock() != &body)
     return false;
-  auto mul = dyn_cast<arith::MulFOp>(body.front());
-  auto add = dyn_cast<arith::AddFOp>(*std::next(body.begin()));
-  if (!mul || !add || body.getTerminator()->getOperand(0) != add.getResult())
+  Value out = body.getArgument(2), a = body.getArgument(0), b = body.getArgument(1);
+  auto mul = (add.getLhs() == out ? add.getRhs() : add.getLhs()).getDefiningOp<arith::MulFOp>();
+  if (!mul || (add.getLhs() != out && add.getRhs() != out))
     return false;
-  Value out = body.getArgument(2), a = body.getArgument(0), b = body.getArgument(1), p = mul.getResult();
-  bool factors = (mul.getLhs() == a && mul.getRhs() == b) || (mul.getLhs() == b && mul.getRhs() == a);
-  bool terms = (add.getLhs() == out && add.getRhs() == p) || (add.getLhs() == p && add.getRhs() == out);
-  return factors && terms;
+  Value x = unwiden(mul.getLhs()), y = unwiden(mul.getRhs());
+  return (x == a && y == b) || (x == b && y == a);
 }
 
 bool lastStrideIsOne(Value v) {
@@ -61,13 +70,40 @@ std::optional<int64_t> panelWidth(AffineMap map, unsigned n) {
 class Contraction {
 public:
   Contraction(linalg::GenericOp op, int64_t rows, int64_t lanes)
-      : op(op), b(op.getLoc(), op), rows(rows), lanes(lanes), vector(VectorType::get(lanes, b.getF32Type())) {}
+      : op(op), b(op.getLoc(), op), rows(rows), wide(getElementTypeOrSelf(op.getDpsInits()[0].getType())) {
+    // A row of the tile has as many bytes for every type.
+    setLanes(wide.isF64() ? lanes / 2 : lanes);
+  }
 
   bool classify();
   void emit();
 
 private:
   using Rows = SmallVector<Value>;
+  void setLanes(int64_t n) {
+    lanes = n;
+    vector = VectorType::get(lanes, wide);
+  }
+  Value widen(Value v) {
+    Type to = isa<VectorType>(v.getType()) ? Type(vector) : wide;
+    return v.getType() == to ? v : arith::ExtFOp::create(b, to, v).getResult();
+  }
+  /// b's elements from `indices` on, widened.
+  Value loadB(ValueRange indices, Value mask) {
+    auto type = VectorType::get(lanes, getElementTypeOrSelf(B.getType()));
+    if (!mask)
+      return widen(vector::LoadOp::create(b, type, B, indices));
+    Value zero = arith::ConstantOp::create(b, b.getZeroAttr(type));
+    return widen(vector::MaskedLoadOp::create(b, type, B, indices, mask, zero));
+  }
+  /// A row of the panel that column iv[n] is in.
+  Value loadPanel(ArrayRef<Value> iv) {
+    Value width = index(cast<MemRefType>(B.getType()).getDimSize(2)), column = iv[n];
+    return loadB({arith::DivUIOp::create(b, column, width), iv[reductions[0]], arith::RemUIOp::create(b, column, width)}, nullptr);
+  }
+  Value broadcastA(ArrayRef<Value> iv) {
+    return vector::BroadcastOp::create(b, vector, widen(memref::LoadOp::create(b, A, at(mapA, iv))));
+  }
   Value index(int64_t v) { return arith::ConstantIndexOp::create(b, v); }
   Value add(Value x, Value y) { return arith::AddIOp::create(b, x, y); }
   Value smaller(Value x, Value y) { return arith::MinSIOp::create(b, x, y); }
@@ -96,7 +132,8 @@ private:
 
   linalg::GenericOp op;
   ImplicitLocOpBuilder b;
-  int64_t rows, lanes;
+  int64_t rows, lanes = 0;
+  Type wide; // of the sums
   VectorType vector;
   Value A, B, C;
   AffineMap mapA, mapB, mapC;
@@ -145,11 +182,7 @@ bool Contraction::classify() {
   if (auto width = panelWidth(mapB, n)) {
     auto type = cast<MemRefType>(B.getType());
     panels = type.getLayout().isIdentity() && type.getDimSize(2) == *width && reductions.size() == 1 && outerB.empty() &&
-             mapB.getResult(1) == getAffineDimExpr(reductions[0], op.getContext());
-    if (panels) {
-      lanes = *width;
-      vector = VectorType::get(lanes, this->b.getF32Type());
-    }
+             mapB.getResult(1) == getAffineDimExpr(reductions[0], op.getContext()) && *width % lanes == 0;
     return panels;
   }
   // b is read as vectors when n is the last index with coefficient one and nowhere else.
@@ -197,8 +230,7 @@ SmallVector<Value> Contraction::sum(ArrayRef<unsigned> dims, SmallVector<Value> 
   return loop.getResults();
 }
 
-/// c[m .. m + count, n .. n + lanes] += sums. `panel` is b packed for these columns, the number of the panel when b lies in
-/// panels, or null. With `clamp`, rows beyond the last repeat it and are not stored.
+/// c[m .. m + count, n .. n + lanes] += sums. `panel` is b packed for these columns, or null. With `clamp`, rows beyond the last repeat it and are not stored.
 void Contraction::tile(SmallVector<Value> iv, int64_t count, bool clamp, Value mask, Value panel) {
   Value lastRow = add(size[m], index(-1));
   Rows row, acc;
@@ -216,7 +248,7 @@ void Contraction::tile(SmallVector<Value> iv, int64_t count, bool clamp, Value m
   SmallVector<Value> total = sum(reductions, iv, acc, [&](ValueRange now) {
     Value column;
     if (panels) {
-      column = vector::LoadOp::create(b, vector, B, ValueRange{panel, iv[reductions[0]], index(0)});
+      column = loadPanel(iv);
     } else if (panel) {
       SmallVector<Value> k;
       for (unsigned d : reductions)
@@ -224,15 +256,13 @@ void Contraction::tile(SmallVector<Value> iv, int64_t count, bool clamp, Value m
       k.push_back(index(0));
       column = vector::LoadOp::create(b, vector, panel, k);
     } else {
-      Value zero = arith::ConstantOp::create(b, b.getZeroAttr(vector));
-      column = vector::MaskedLoadOp::create(b, vector, B, at(mapB, iv), mask, zero);
+      column = loadB(at(mapB, iv), mask);
     }
     SmallVector<Value> next;
     for (int64_t r = 0; r < count; ++r) {
       SmallVector<Value> here = iv;
       here[m] = row[r];
-      Value a = vector::BroadcastOp::create(b, vector, memref::LoadOp::create(b, A, at(mapA, here)));
-      next.push_back(vector::FMAOp::create(b, a, column, now[r]));
+      next.push_back(vector::FMAOp::create(b, broadcastA(here), column, now[r]));
     }
     return next;
   });
@@ -255,8 +285,7 @@ void Contraction::pack(Value panel, SmallVector<Value> iv) {
   if (contiguous) {
     Value mask = vector::CreateMaskOp::create(b, VectorType::get(lanes, b.getI1Type()), left);
     loops(reductions, iv, [&] {
-      Value v = vector::MaskedLoadOp::create(b, vector, B, at(mapB, iv), mask, zero);
-      vector::StoreOp::create(b, v, panel, slot(index(0)));
+      vector::StoreOp::create(b, loadB(at(mapB, iv), mask), panel, slot(index(0)));
     });
     return;
   }
@@ -272,7 +301,7 @@ void Contraction::pack(Value panel, SmallVector<Value> iv) {
   Value j = columns.getInductionVar();
   iv[n] = add(n0, j);
   loops(reductions, iv,
-        [&] { memref::StoreOp::create(b, memref::LoadOp::create(b, B, at(mapB, iv)), panel, slot(j)); });
+        [&] { memref::StoreOp::create(b, widen(memref::LoadOp::create(b, B, at(mapB, iv))), panel, slot(j)); });
 }
 
 void Contraction::emitPacked() {
@@ -297,8 +326,8 @@ void Contraction::emitPacked() {
       iv[d] = arith::RemUIOp::create(b, left, size[d]);
       left = arith::DivUIOp::create(b, left, size[d]);
     }
-    auto type = MemRefType::get(shape, b.getF32Type());
-    Value panel = i;
+    auto type = MemRefType::get(shape, wide);
+    Value panel;
     if (!panels) {
       panel = memref::AllocOp::create(b, type, dynamic, b.getI64IntegerAttr(64));
       pack(panel, iv);
@@ -332,24 +361,24 @@ void Contraction::emitOneRow() {
     SmallVector<unsigned> outer(outerA);
     outer.push_back(m);
     loops(outer, iv, [&] {
-      SmallVector<Value> panel, masks, acc;
+      SmallVector<Value> columns, masks, acc;
       SmallVector<SmallVector<Value>> place;
       Value zero = arith::ConstantOp::create(b, b.getZeroAttr(vector));
       for (int64_t t = 0; t < together; ++t) {
         // Beyond the last panel it is computed again.
-        panel.push_back(smaller(add(arith::MulIOp::create(b, i, index(together)), index(t)), last));
-        iv[n] = arith::MulIOp::create(b, panel[t], index(lanes));
+        Value tile = smaller(add(arith::MulIOp::create(b, i, index(together)), index(t)), last);
+        columns.push_back(iv[n] = arith::MulIOp::create(b, tile, index(lanes)));
         masks.push_back(vector::CreateMaskOp::create(b, VectorType::get(lanes, b.getI1Type()),
                                                      ValueRange{arith::SubIOp::create(b, size[n], iv[n])}));
         place.push_back(at(mapC, iv));
         acc.push_back(vector::MaskedLoadOp::create(b, vector, C, place[t], masks[t], zero));
       }
       SmallVector<Value> total = sum(reductions, iv, acc, [&](ValueRange now) {
-        Value a = vector::BroadcastOp::create(b, vector, memref::LoadOp::create(b, A, at(mapA, iv)));
+        Value a = broadcastA(iv);
         SmallVector<Value> next;
         for (int64_t t = 0; t < together; ++t) {
-          Value column = vector::LoadOp::create(b, vector, B, ValueRange{panel[t], iv[reductions[0]], index(0)});
-          next.push_back(vector::FMAOp::create(b, a, column, now[t]));
+          iv[n] = columns[t];
+          next.push_back(vector::FMAOp::create(b, a, loadPanel(iv), now[t]));
         }
         return next;
       });
@@ -361,8 +390,7 @@ void Contraction::emitOneRow() {
 
 void Contraction::emitDirect() {
   // One row has few sums: wider tiles keep the multipliers busy and read b in longer pieces.
-  lanes *= 4;
-  vector = VectorType::get(lanes, b.getF32Type());
+  setLanes(4 * lanes);
   Value tiles = arith::CeilDivSIOp::create(b, size[n], index(lanes));
   SmallVector<unsigned> outer(outerB);
   llvm::append_range(outer, outerA);

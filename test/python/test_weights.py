@@ -52,6 +52,25 @@ def test_gemm(trans_a, trans_b):
     close(ssm_mlir.compile(model)(x=np.ascontiguousarray(x.T) if trans_a else x)["y"], 0.5 * (x @ w) + 2 * c)
 
 
+@pytest.mark.parametrize("dtype,tolerance", [(TensorProto.DOUBLE, 1e-12), (TensorProto.FLOAT16, 2e-3), (TensorProto.BFLOAT16, 1e-2)])
+@pytest.mark.parametrize("constant", [True, False])
+@pytest.mark.parametrize("rows", [1, 3, 13])
+def test_types(dtype, tolerance, constant, rows):
+    """Narrow floats are summed in float32, float64 in itself."""
+    numpy_type = helper.tensor_dtype_to_np_dtype(dtype)
+    w, x = draw(37, 70).astype(numpy_type), draw(rows, 37).astype(numpy_type)
+    inputs = [helper.make_tensor_value_info("x", dtype, ["M", 37])]
+    if not constant:
+        inputs.append(helper.make_tensor_value_info("w", dtype, [37, "N"]))
+    graph = helper.make_graph([helper.make_node("MatMul", ["x", "w"], ["y"])], "types", inputs,
+                              [helper.make_tensor_value_info("y", dtype, ["M", None])],
+                              [helper.make_tensor("w", dtype, w.shape, w.tobytes(), raw=True)] if constant else [])
+    module = ssm_mlir.compile(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10))
+    got = np.asarray(module(x=x, **({} if constant else {"w": w}))["y"]).astype(np.float64)
+    want = x.astype(np.float64) @ w.astype(np.float64)
+    assert np.linalg.norm(got - want) <= tolerance * np.linalg.norm(want)
+
+
 def test_shared(tmp_path):
     """One large matrix, read three ways: rows of it, products with it and with its transpose. It is stored once for each."""
     w, x, ids = draw(200, 300), draw(4, 200), np.array([3, 199, 0], np.int64)
