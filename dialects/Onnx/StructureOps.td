@@ -56,3 +56,10 @@ def Onnx_SequenceMapOp : Onnx_RegionOp<"SequenceMap"> {
   let results = (outs Variadic<AnyType>:$outputs);
   let regions = (region SizedRegion<1>:$body);
 }
+
+def Onnx_SelectBoxesOp : Op<Onnx_Dialect, "SelectBoxes", [Pure]> {
+  let summary = "NonMaxSuppression-11 with room for every box: the selected rows, and how many there are";
+  let arguments = (ins AnyType:$boxes, AnyType:$scores, AnyType:$max_output_boxes_per_class, AnyType:$iou_threshold,
+    AnyType:$score_threshold, SI64Attr:$center_point_box);
+  let results = (outs AnyType:$table, AnyType:$count);
+}

@@ -23,7 +23,7 @@ constexpr int64_t kMaxNesting = 64, kMaxNodes = 4 << 20;
 
 /// Operators that are taken through their function bodies. Everything else in ai.onnx is lowered directly.
 const llvm::StringSet<> expanded = {
-    "AffineGrid", "Attention", "Bernoulli", "BlackmanWindow", "CausalConvWithState", "CenterCropPad", "DepthToSpace",
+    "Attention", "Bernoulli", "BlackmanWindow", "CausalConvWithState", "CenterCropPad", "DepthToSpace",
     "DynamicQuantizeLinear", "FlexAttention", "HammingWindow", "HannWindow", "LinearAttention",
     "MeanVarianceNormalization", "NegativeLogLikelihoodLoss", "RMSNormalization", "RotaryEmbedding", "SequenceMap",
     "SoftmaxCrossEntropyLoss", "SpaceToDepth", "GroupNormalization"};

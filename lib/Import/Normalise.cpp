@@ -183,9 +183,8 @@ bool Importer::normalise(Node &n, Location loc) {
     throw Refusal{"Scan-8 (batched) is not supported"};
   } else if ((op == "RNN" || op == "GRU" || op == "LSTM") && v < 7) {
     n.take("output_sequence");
-  } else if (op == "Resize" && v < 13) {
-    if (const auto *mode = n.attributes.lookup("coordinate_transformation_mode"); mode && mode->s() == "tf_half_pixel_for_nn")
-      throw Refusal{"coordinate_transformation_mode tf_half_pixel_for_nn"};
+  } else if (op == "RoiAlign" && v < 16) {
+    set("coordinate_transformation_mode", b.getStringAttr("output_half_pixel"));
   } else if (op == "LpPool" && v < 2) {
     if (const auto *p = n.take("p"))
       setInt("p", (int64_t)p->f());

@@ -103,7 +103,11 @@ void ssm::addElementwiseShapes(llvm::StringMap<ShapeRule> &rules) {
         "ms.Gelu", "ms.FastGelu", "ms.QuickGelu", "ms.BiasGelu"})
     rules[name] = sameRule;
   rules["BitCast"] = [](Operation *op, Shapes &s) -> LogicalResult {
-    auto bits = [](Type t) { return t.getIntOrFloatBitWidth(); };
+    auto bits = [](Type t) -> int64_t { // a bool is a byte
+      if (auto c = dyn_cast<ComplexType>(t))
+        return 2 * c.getElementType().getIntOrFloatBitWidth();
+      return t.isInteger(1) ? 8 : t.getIntOrFloatBitWidth();
+    };
     if (bits(s.element(op->getOperand(0))) != bits(s.element(op->getResult(0))))
       return op->emitError("BitCast between types of different widths is not supported");
     s.set(op->getResult(0), s.dims(op->getOperand(0)));

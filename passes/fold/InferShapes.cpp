@@ -581,6 +581,7 @@ const ShapeRule *ssm::shapeRule(StringRef opType) {
     addElementwiseShapes(r);
     addMovementShapes(r);
     addNeuralShapes(r);
+    addWindowShapes(r);
     return r;
   }();
   auto it = rules.find(opType);

@@ -37,6 +37,7 @@ private:
   LogicalResult slice();
   LogicalResult padOperator();
   LogicalResult reduction();
+  void col2Im();
 
   Operation *op;
   Shapes &s;
@@ -214,6 +215,24 @@ LogicalResult Lengths::reduction() {
   return success();
 }
 
+/// image_shape and block_shape have an entry for each dimension that an attribute, the other one or the result has.
+void Lengths::col2Im() {
+  std::optional<int64_t> n;
+  for (StringRef attribute : {"dilations", "strides"})
+    if (op->hasAttr(attribute))
+      n = onnx::intsAttr(op, attribute).size();
+  if (op->hasAttr("pads"))
+    n = onnx::intsAttr(op, "pads").size() / 2;
+  for (unsigned i : {1u, 2u})
+    if (auto have = length(i); have && *have != ShapedType::kDynamic)
+      n = *have;
+  if (auto r = declaredRank(op->getResult(0)); r && !n && *r > 2)
+    n = *r - 2;
+  for (unsigned i : {1u, 2u})
+    if (n && unknown(i))
+      view(i, *n);
+}
+
 LogicalResult Lengths::run(StringRef name) {
   auto rank = [&] { return s.rank(op->getOperand(0)); };
   if (op->getNumOperands() == 0 || !given(0))
@@ -232,6 +251,10 @@ LogicalResult Lengths::run(StringRef name) {
     view(1, 1);
   else if (name == "Resize" && unknown(3))
     view(3, op->hasAttr("axes") ? onnx::intsAttr(op, "axes").size() : rank());
+  else if ((name == "MaxUnpool" || name == "SelectBoxes") && unknown(2))
+    view(2, name == "MaxUnpool" ? rank() : 1);
+  else if (name == "Col2Im")
+    col2Im();
   if (name == "ScatterND" || name == "GatherND") {
     // The last size of the indices follows from the ranks of the other tensors.
     Dims indices = s.dims(op->getOperand(1));
@@ -258,6 +281,12 @@ LogicalResult Lengths::run(StringRef name) {
   if (name == "Reshape" || name == "ConstantOfShape") {
     if (auto r = declared())
       view(shape, *r);
+  } else if (name == "AffineGrid") {
+    // theta is (N, 2, 3) or (N, 3, 4), size has the two sizes of a batch and as many as an image has dimensions.
+    Dims theta = s.dims(op->getOperand(0));
+    auto rows = theta.size() == 3 ? Shapes::asConstant(theta[1]) : std::nullopt;
+    if (auto r = declared(); rows || r)
+      view(1, rows ? *rows + 2 : *r);
   } else if (name == "Squeeze" || name == "Unsqueeze") {
     if (auto r = declared(); r && (name == "Squeeze" ? *r <= rank() : *r >= rank()))
       view(1, std::abs(*r - rank()));

@@ -89,6 +89,7 @@ const ShapeRule *shapeRule(llvm::StringRef opType);
 void addElementwiseShapes(llvm::StringMap<ShapeRule> &rules);
 void addMovementShapes(llvm::StringMap<ShapeRule> &rules);
 void addNeuralShapes(llvm::StringMap<ShapeRule> &rules);
+void addWindowShapes(llvm::StringMap<ShapeRule> &rules);
 
 /// Gives small integer operands of unknown length a static one where ranks fix or bound it (RuntimeLengths.cpp).
 mlir::LogicalResult fixLengths(mlir::Operation *op, llvm::StringRef name, Shapes &s);

@@ -1,10 +1,11 @@
-//===- Contractions.cpp - matrix products, Einsum, convolutions ------------===//
+//===- Contractions.cpp - matrix products and Einsum -----------------------===//
 // All are one linalg.generic with the contracted loops placed so that the innermost loop runs over contiguous elements of
 // the right operand and the result where that is possible. Accumulators are f32 or wider (i32 for integers).
 //===----------------------------------------------------------------------===//
 #include "dialects/Onnx/OnnxDialect.h"
 #include "dialects/Ssm/SsmDialect.h"
-#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "passes/lower/Contractions.h"
+#include "passes/lower/Index.h"
 #include "passes/lower/Registry.h"
 
 using namespace mlir;
@@ -32,15 +33,25 @@ Tensor materialiseBroadcast(Emitter &e, Tensor t, ArrayRef<AffineExpr> dims) {
   return {v, type};
 }
 
-struct Product {
-  Tensor a, b;            // (batch..., M, K) and (batch..., K, N), or transposed
-  bool transA = false, transB = false;
-  Tensor zeroA, zeroB;    // integer zero points, per tensor, per row or per column
-  RankedTensorType result; // (batch..., M, N)
-  bool panels = false;     // b is (ceil(N / P), K, P): ssm.pack of a matrix
-};
+} // namespace
 
-Value emitProduct(Emitter &e, Product p, double alpha = 1) {
+Emitter::Access ssm::perAxis(Emitter &e, Tensor t, AffineExpr size, AffineExpr loop, unsigned numLoops) {
+  MLIRContext *c = e.b.getContext();
+  auto at = [&](ArrayRef<AffineExpr> exprs) { return AffineMap::get(numLoops, 0, exprs, c); };
+  if (t.rank() == 0)
+    return {t, at({})};
+  AffineExpr have = onnx::getDimExpr(t.type, 0), first = getAffineConstantExpr(0, c);
+  if (have == getAffineConstantExpr(1, c))
+    return {t, at(first)};
+  if (have == size || isa<AffineConstantExpr>(have))
+    return {t, at(loop)};
+  Tensor wide{{}, onnx::withDims(t.element(), {size})};
+  Value one = Index{e}.cmp(Index::Pred::eq, e.dim(t, 0), e.index(1));
+  wide.value = e.generate(wide.type, [&](Scalar &s, ValueRange i) { return e.at(t, s.select(one, e.index(0), i[0])); });
+  return {wide, at(loop)};
+}
+
+Value ssm::emitProduct(Emitter &e, Product p) {
   MLIRContext *c = e.b.getContext();
   int64_t rank = p.result.getRank(), batch = rank - 2;
   SmallVector<AffineExpr> out = onnx::getDimExprs(p.result);
@@ -82,29 +93,26 @@ Value emitProduct(Emitter &e, Product p, double alpha = 1) {
   outExprs.push_back(n);
   SmallVector<It> iterators(batch + 3, It::parallel);
   iterators[batch + 1] = It::reduction;
-  Type element = p.a.element();
-  bool integer = isa<IntegerType>(element);
-  Type accumulator = integer && p.result.getElementType().getIntOrFloatBitWidth() <= 32 ? (Type)e.b.getI32Type()
-                     : integer                                                          ? (Type)e.b.getI64Type()
-                                                                                        : computeType(element);
-  if (integer && !p.zeroA && !p.zeroB && p.result.getElementType() == element)
-    accumulator = computeType(element);
+  Type accumulator = p.result.getElementType();
   SmallVector<Emitter::Access> inputs = {{p.a, mapA}, {p.b, mapB}};
-  auto zero = [&](Tensor t, AffineExpr loop) {
-    SmallVector<AffineExpr> exprs;
-    for (int64_t i = 0; i < t.rank(); ++i)
-      exprs.push_back(getAffineConstantExpr(0, c));
-    if (t.rank() == 1 && !(t.type.hasStaticShape() && t.type.getDimSize(0) == 1))
-      exprs[0] = loop;
-    inputs.push_back({t, AffineMap::get(batch + 3, 0, exprs, c)});
+  // A zero point is one number, a vector along the rows of a or the columns of b, or has the rank of the operand.
+  auto zero = [&](Tensor &t, AffineExpr loop, bool left) {
+    if (t.rank() < 2) {
+      inputs.push_back(perAxis(e, t, out[left ? batch : batch + 1], loop, batch + 3));
+      return;
+    }
+    AffineExpr first = getAffineConstantExpr(0, c);
+    if (onnx::getDimExpr(t.type, t.rank() - (left ? 2 : 1)) == getAffineConstantExpr(1, c))
+      loop = first;
+    AffineMap map = left ? access(t, loop, first, false) : access(t, first, loop, false);
+    inputs.push_back({t, map});
   };
   if (p.zeroA)
-    zero(p.zeroA, m);
+    zero(p.zeroA, m, true);
   if (p.zeroB)
-    zero(p.zeroB, n);
-  Value init = isa<ComplexType>(accumulator) ? e.scalar().constant(accumulator, 0.0) : e.scalar().constant(accumulator, 0.0);
-  auto accType = RankedTensorType::get(p.result.getShape(), accumulator, p.result.getEncoding());
-  Value r = e.reduce(accType, AffineMap::get(batch + 3, 0, outExprs, c), inputs, iterators, init,
+    zero(p.zeroB, n, false);
+  Value init = e.scalar().constant(accumulator, 0.0);
+  return e.reduce(p.result, AffineMap::get(batch + 3, 0, outExprs, c), inputs, iterators, init,
                      [&](Scalar &s, Value acc, ValueRange v) -> Value {
                        Value x = s.cast(v[0], p.a.element(), accumulator), y = s.cast(v[1], p.b.element(), accumulator);
                        unsigned at = 2;
@@ -114,8 +122,9 @@ Value emitProduct(Emitter &e, Product p, double alpha = 1) {
                          y = s.sub(y, s.cast(v[at++], p.zeroB.element(), accumulator), accumulator);
                        return s.add(acc, s.mul(x, y, accumulator), accumulator);
                      });
-  return r;
 }
+
+namespace {
 
 /// MatMul shapes with vectors widened to matrices.
 RankedTensorType matrixType(RankedTensorType t, bool left) {
@@ -158,7 +167,8 @@ LogicalResult matmul(Operation *op, Emitter &e) {
       b = {e.reshape(b, t), t};
     }
   }
-  Product p{a, b, false, false, {}, {}, full};
+  auto accumulator = RankedTensorType::get(full.getShape(), computeType(full.getElementType()), full.getEncoding());
+  Product p{a, b, false, false, {}, {}, accumulator};
   p.panels = packed;
   if (op->getName().stripDialect() == "MatMulInteger") {
     p.zeroA = e.operand(op, 2);
@@ -171,13 +181,14 @@ LogicalResult matmul(Operation *op, Emitter &e) {
 
 LogicalResult gemm(Operation *op, Emitter &e) {
   Product p{e.operand(op, 0), e.operand(op, 1), (bool)onnx::intAttr(op, "transA"), (bool)onnx::intAttr(op, "transB"),
-            {}, {}, Emitter::resultType(op), op->hasAttr(kColumnsAttr)};
+            {}, {}, {}, op->hasAttr(kColumnsAttr)};
+  RankedTensorType result = Emitter::resultType(op);
+  Type t = p.a.element();
+  auto accType = RankedTensorType::get(result.getShape(), computeType(t), result.getEncoding());
+  p.result = accType;
   Value r = emitProduct(e, p);
   Tensor c = e.operand(op, 2);
-  Type t = p.a.element();
   double alpha = onnx::floatAttr(op, "alpha", 1), beta = onnx::floatAttr(op, "beta", 1);
-  RankedTensorType result = p.result;
-  auto accType = RankedTensorType::get(result.getShape(), computeType(t), result.getEncoding());
   MLIRContext *context = op->getContext();
   SmallVector<Emitter::Access> inputs = {{{r, accType}, e.b.getMultiDimIdentityMap(2)}};
   bool late = false;
@@ -308,149 +319,6 @@ LogicalResult einsum(Operation *op, Emitter &e) {
   e.setResult(op, 0, e.toStorage(r, result));
   return success();
 }
-
-/// Padding at the start of each spatial dimension. SAME pads depend on the size; they are an index value then.
-SmallVector<Value> padStarts(Operation *op, Emitter &e, Tensor x, RankedTensorType result, ArrayRef<Value> kernel) {
-  int64_t n = x.rank() - 2;
-  auto pads = onnx::intsAttr(op, "pads"), strides = onnx::intsAttr(op, "strides"), dilations = onnx::intsAttr(op, "dilations");
-  StringRef automatic = onnx::stringAttr(op, "auto_pad", "NOTSET");
-  SmallVector<Value> out;
-  for (int64_t i = 0; i < n; ++i) {
-    if (!automatic.starts_with("SAME")) {
-      out.push_back(e.index(pads.empty() || automatic == "VALID" ? 0 : pads[i]));
-      continue;
-    }
-    Value extent = arith::AddIOp::create(
-        e.b, e.loc, arith::MulIOp::create(e.b, e.loc, arith::SubIOp::create(e.b, e.loc, kernel[i], e.index(1)),
-                                          e.index(dilations.empty() ? 1 : dilations[i])), e.index(1));
-    Value steps = arith::SubIOp::create(e.b, e.loc, e.size(onnx::getDimExpr(result, i + 2)), e.index(1));
-    Value reach = arith::AddIOp::create(e.b, e.loc, arith::MulIOp::create(e.b, e.loc, steps, e.index(strides.empty() ? 1 : strides[i])), extent);
-    Value total = arith::MaxSIOp::create(e.b, e.loc, arith::SubIOp::create(e.b, e.loc, reach, e.dim(x, i + 2)), e.index(0));
-    if (automatic == "SAME_LOWER")
-      total = arith::AddIOp::create(e.b, e.loc, total, e.index(1));
-    out.push_back(arith::ShRUIOp::create(e.b, e.loc, total, e.index(1)));
-  }
-  return out;
-}
-
-/// x with zero (or a zero point) around its spatial dimensions, long enough for every window.
-Tensor padSpatial(Emitter &e, Tensor x, ArrayRef<Value> starts, ArrayRef<Value> extents, Value padStored) {
-  SmallVector<OpFoldResult> low(2, e.b.getIndexAttr(0)), high(2, e.b.getIndexAttr(0));
-  SmallVector<int64_t> shape = {x.type.getDimSize(0), x.type.getDimSize(1)};
-  for (auto [i, start] : llvm::enumerate(starts)) {
-    low.push_back(start);
-    Value after = arith::SubIOp::create(e.b, e.loc, extents[i], arith::AddIOp::create(e.b, e.loc, start, e.dim(x, i + 2)));
-    high.push_back(arith::MaxSIOp::create(e.b, e.loc, after, e.index(0)).getResult());
-    shape.push_back(ShapedType::kDynamic);
-  }
-  auto type = RankedTensorType::get(shape, storageType(x.element()));
-  Value v = tensor::PadOp::create(e.b, e.loc, type, x.value, low, high, padStored);
-  return {v, RankedTensorType::get(shape, x.element())};
-}
-
-LogicalResult conv(Operation *op, Emitter &e) {
-  bool integer = op->getName().stripDialect() == "ConvInteger";
-  Tensor x = e.operand(op, 0), w = e.operand(op, 1), bias = integer ? Tensor() : e.operand(op, 2);
-  Tensor zeroX = integer ? e.operand(op, 2) : Tensor(), zeroW = integer ? e.operand(op, 3) : Tensor();
-  RankedTensorType result = Emitter::resultType(op);
-  int64_t n = x.rank() - 2, group = onnx::intAttr(op, "group", 1);
-  auto strides = onnx::intsAttr(op, "strides"), dilations = onnx::intsAttr(op, "dilations");
-  strides.resize(n, 1);
-  dilations.resize(n, 1);
-  SmallVector<Value> kernel, extents;
-  for (int64_t i = 0; i < n; ++i)
-    kernel.push_back(e.dim(w, i + 2));
-  SmallVector<Value> starts = padStarts(op, e, x, result, kernel);
-  for (int64_t i = 0; i < n; ++i) {
-    // Size read: (out - 1) * stride + (kernel - 1) * dilation + 1.
-    Value last = arith::MulIOp::create(e.b, e.loc, arith::SubIOp::create(e.b, e.loc, e.size(onnx::getDimExpr(result, i + 2)), e.index(1)), e.index(strides[i]));
-    Value reach = arith::MulIOp::create(e.b, e.loc, arith::SubIOp::create(e.b, e.loc, kernel[i], e.index(1)), e.index(dilations[i]));
-    extents.push_back(arith::AddIOp::create(e.b, e.loc, arith::AddIOp::create(e.b, e.loc, last, reach), e.index(1)));
-  }
-  Value zero = e.scalar().store(e.scalar().constant(x.element(), 0.0), x.element());
-  if (zeroX) {
-    SmallVector<Value> none(zeroX.rank(), e.index(0));
-    zero = tensor::ExtractOp::create(e.b, e.loc, zeroX.value, none);
-  }
-  Tensor padded = padSpatial(e, x, starts, extents, zero);
-  // Loops: batch, group, channel of the group, space..., input channel, kernel... with the last spatial loop innermost.
-  MLIRContext *c = op->getContext();
-  SmallVector<It> iterators;
-  unsigned count = 0;
-  auto loop = [&](It kind) {
-    iterators.push_back(kind);
-    return getAffineDimExpr(count++, c);
-  };
-  AffineExpr nb = loop(It::parallel), g = loop(It::parallel), m = loop(It::parallel);
-  SmallVector<AffineExpr> space, taps;
-  for (int64_t i = 0; i + 1 < n; ++i)
-    space.push_back(loop(It::parallel));
-  AffineExpr ic = loop(It::reduction);
-  for (int64_t i = 0; i < n; ++i)
-    taps.push_back(loop(It::reduction));
-  space.push_back(loop(It::parallel));
-  auto splitChannels = [&](Tensor t, unsigned axis) -> Tensor { // (.., C, ..) to (.., G, C/G, ..)
-    SmallVector<OpFoldResult> sizes;
-    SmallVector<int64_t> shape;
-    SmallVector<ReassociationIndices> groups;
-    int64_t at = 0;
-    for (int64_t i = 0; i < t.rank(); ++i) {
-      if (i == axis) {
-        int64_t d = t.type.getDimSize(i);
-        shape.push_back(group);
-        shape.push_back(ShapedType::isDynamic(d) ? d : d / group);
-        groups.push_back({at, at + 1});
-        at += 2;
-      } else {
-        shape.push_back(t.type.getDimSize(i));
-        groups.push_back({at++});
-      }
-    }
-    auto type = RankedTensorType::get(shape, t.element());
-    Value v = tensor::ExpandShapeOp::create(e.b, e.loc, storageTensor(type), t.value, groups);
-    return {v, type};
-  };
-  Tensor xs = splitChannels(padded, 1), ws = splitChannels(w, 0);
-  SmallVector<AffineExpr> xe = {nb, g, ic}, we = {g, m, ic}, oe = {nb, g, m};
-  for (int64_t i = 0; i < n; ++i) {
-    xe.push_back(space[i] * strides[i] + taps[i] * dilations[i]);
-    we.push_back(taps[i]);
-    oe.push_back(space[i]);
-  }
-  Type t = x.element(), acc = integer ? (Type)e.b.getI32Type() : computeType(t);
-  SmallVector<AffineExpr> wideDims = onnx::getDimExprs(result);
-  wideDims[1] = wideDims[1].floorDiv(group);
-  wideDims.insert(wideDims.begin() + 1, getAffineConstantExpr(group, c));
-  auto wide = onnx::withDims(acc, wideDims);
-  SmallVector<Emitter::Access> inputs = {{xs, AffineMap::get(count, 0, xe, c)}, {ws, AffineMap::get(count, 0, we, c)}};
-  for (Tensor z : {zeroX, zeroW})
-    if (z) {
-      SmallVector<AffineExpr> exprs(z.rank(), getAffineConstantExpr(0, c));
-      inputs.push_back({z, AffineMap::get(count, 0, exprs, c)});
-    }
-  Value r = e.reduce(wide, AffineMap::get(count, 0, oe, c), inputs, iterators, e.scalar().constant(acc, 0.0),
-                     [&](Scalar &s, Value a, ValueRange v) -> Value {
-                       Value p = s.cast(v[0], t, acc), q = s.cast(v[1], w.element(), acc);
-                       unsigned at = 2;
-                       if (zeroX)
-                         p = s.sub(p, s.cast(v[at++], zeroX.element(), acc), acc);
-                       if (zeroW)
-                         q = s.sub(q, s.cast(v[at++], zeroW.element(), acc), acc);
-                       return s.add(a, s.mul(p, q, acc), acc);
-                     });
-  auto accType = RankedTensorType::get(result.getShape(), acc, result.getEncoding());
-  SmallVector<ReassociationIndices> groups = {{0}, {1, 2}};
-  for (int64_t i = 0; i < n; ++i)
-    groups.push_back({i + 3});
-  Value flat = tensor::CollapseShapeOp::create(e.b, e.loc, RankedTensorType::get(result.getShape(), acc), r, groups);
-  SmallVector<Emitter::Access> last = {{{flat, accType}, e.b.getMultiDimIdentityMap(n + 2)}};
-  if (bias)
-    last.push_back({bias, AffineMap::get(n + 2, 0, {getAffineDimExpr(1, c)}, c)});
-  e.setResult(op, 0, e.map(result, last, [&](Scalar &s, ValueRange v) -> Value {
-    return v.size() > 1 ? s.add(v[0], v[1], acc) : v[0];
-  }));
-  return success();
-}
 } // namespace
 
 void ssm::populateContractions(Registry &r) {
@@ -458,6 +326,4 @@ void ssm::populateContractions(Registry &r) {
   r.lower("MatMulInteger", matmul);
   r.lower("Gemm", gemm);
   r.lower("Einsum", einsum);
-  r.lower("Conv", conv);
-  r.lower("ConvInteger", conv);
 }

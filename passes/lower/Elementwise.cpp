@@ -83,7 +83,11 @@ Value clip(Operation *op, Scalar &s, ValueRange v) {
 }
 
 Value castOp(Operation *op, Scalar &s, ValueRange v) {
-  return s.cast(v[0], elementOf(op), resultOf(op), onnx::intAttr(op, "saturate", 1));
+  StringRef mode = onnx::stringAttr(op, "round_mode", "up");
+  Scalar::Rounding rounding = mode == "down"      ? Scalar::Rounding::Down
+                              : mode == "nearest" ? Scalar::Rounding::Nearest
+                                                  : Scalar::Rounding::Up;
+  return s.cast(v[0], elementOf(op), resultOf(op), onnx::intAttr(op, "saturate", 1), rounding);
 }
 
 Value power(Operation *op, Scalar &s, ValueRange v) {
@@ -95,15 +99,21 @@ Value power(Operation *op, Scalar &s, ValueRange v) {
   return s.cast(s.pow(s.cast(v[0], base, f64), s.cast(v[1], exponent, f64), f64), f64, base);
 }
 
+/// Shifts by less than 0, or by the width and more, push every bit out: 0, or the sign where it is shifted in.
 Value shift(Operation *op, Scalar &s, ValueRange v) {
   Type t = v[0].getType();
-  Value width = arith::ConstantOp::create(s.b, s.loc, s.b.getIntegerAttr(t, t.getIntOrFloatBitWidth()));
-  Value inRange = arith::CmpIOp::create(s.b, s.loc, arith::CmpIPredicate::ult, v[1], width);
-  Value zero = arith::ConstantOp::create(s.b, s.loc, s.b.getIntegerAttr(t, 0));
-  Value by = s.select(inRange, v[1], zero);
-  Value r = onnx::stringAttr(op, "direction") == "LEFT" ? arith::ShLIOp::create(s.b, s.loc, v[0], by).getResult()
-                                                        : arith::ShRUIOp::create(s.b, s.loc, v[0], by).getResult();
-  return s.select(inRange, r, zero);
+  bool left = onnx::stringAttr(op, "direction") == "LEFT", isSigned = !isUnsigned(elementOf(op));
+  auto constant = [&](int64_t c) -> Value { return arith::ConstantOp::create(s.b, s.loc, s.b.getIntegerAttr(t, c)); };
+  unsigned width = t.getIntOrFloatBitWidth();
+  Value inRange = arith::CmpIOp::create(s.b, s.loc, arith::CmpIPredicate::ult, v[1], constant(width));
+  if (!left && isSigned) {
+    Value by = s.select(inRange, v[1], constant(width - 1));
+    return arith::ShRSIOp::create(s.b, s.loc, v[0], by);
+  }
+  Value by = s.select(inRange, v[1], constant(0));
+  Value r = left ? arith::ShLIOp::create(s.b, s.loc, v[0], by).getResult()
+                 : arith::ShRUIOp::create(s.b, s.loc, v[0], by).getResult();
+  return s.select(inRange, r, constant(0));
 }
 
 Value isInf(Operation *op, Scalar &s, ValueRange v) {
@@ -116,62 +126,6 @@ Value isInf(Operation *op, Scalar &s, ValueRange v) {
   if (p || n)
     return p ? up : down;
   return s.constant(s.b.getI1Type(), 0.0);
-}
-
-/// Axis-aligned operand of quantisation: scale and zero point per tensor, per axis or per block of the axis.
-SmallVector<AffineExpr> quantAlign(Operation *op, unsigned operand) {
-  auto type = cast<RankedTensorType>(op->getOperand(operand).getType());
-  auto x = cast<RankedTensorType>(op->getOperand(0).getType());
-  MLIRContext *context = op->getContext();
-  if (operand == 0 || type.getRank() == 0)
-    return {};
-  int64_t axis = normalAxis(onnx::intAttr(op, "axis", 1), x.getRank());
-  if (type.getRank() == 1 && type.getNumDynamicDims() == 0 && type.getDimSize(0) == 1)
-    return {getAffineConstantExpr(0, context)};
-  if (type.getRank() == 1)
-    return {getAffineDimExpr(axis, context)};
-  SmallVector<AffineExpr> out;
-  int64_t block = onnx::intAttr(op, "block_size");
-  for (int64_t i = 0; i < type.getRank(); ++i) {
-    AffineExpr d = getAffineDimExpr(i, context);
-    out.push_back(i == axis && block ? d.floorDiv(block) : d);
-  }
-  return out;
-}
-
-Value quantize(Operation *op, Scalar &s, ValueRange v) {
-  Type from = elementOf(op), to = resultOf(op), scaleType = elementOf(op, 1);
-  Type t = isa<IntegerType>(from) ? scaleType : from;
-  Value x = s.div(s.cast(v[0], from, t), s.cast(v[1], scaleType, t), t);
-  if (isa<FloatType>(to))
-    return s.cast(x, t, to, onnx::intAttr(op, "saturate", 1));
-  x = s.apply<math::RoundEvenOp>(x);
-  unsigned width = to.getIntOrFloatBitWidth();
-  bool u = to.isUnsignedInteger();
-  if (v[2])
-    x = s.add(x, s.cast(v[2], elementOf(op, 2), t), t);
-  double low = u ? 0 : -std::ldexp(1.0, width - 1), high = std::ldexp(1.0, u ? width : width - 1) - 1;
-  x = s.max(x, s.constant(t, low), t);
-  x = s.min(x, s.constant(t, high), t);
-  return s.cast(x, t, to);
-}
-
-Value dequantize(Operation *op, Scalar &s, ValueRange v) {
-  Type from = elementOf(op), to = resultOf(op), scaleType = elementOf(op, 1);
-  Type t = s.b.getF32Type();
-  Value x;
-  if (isa<IntegerType>(from)) {
-    Type wide = s.b.getI32Type();
-    x = s.cast(v[0], from, wide);
-    if (v[2])
-      x = s.sub(x, s.cast(v[2], elementOf(op, 2), wide), wide);
-    x = s.cast(x, wide, t);
-  } else {
-    x = s.cast(v[0], from, t);
-    if (v[2])
-      x = s.sub(x, s.cast(v[2], elementOf(op, 2), t), t);
-  }
-  return s.cast(s.mul(x, s.cast(v[1], scaleType, t), t), t, to);
 }
 
 SmallVector<AffineExpr> channelAlign(Operation *op, unsigned operand) {
@@ -231,6 +185,8 @@ void ssm::populateElementwise(Registry &r) {
   r.element("BitCast", [](Operation *op, Scalar &s, ValueRange v) -> Value {
     Type from = elementOf(op), to = resultOf(op);
     Value stored = s.store(v[0], from);
+    if (to.isInteger(1)) // any byte may come; a bool in a buffer is 0 or 1
+      return s.load(arith::BitcastOp::create(s.b, s.loc, storageType(to), stored), to);
     if (stored.getType() != storageType(to))
       stored = arith::BitcastOp::create(s.b, s.loc, storageType(to), stored);
     return s.load(stored, to);
@@ -240,8 +196,6 @@ void ssm::populateElementwise(Registry &r) {
   r.element("IsNaN", [](Operation *op, Scalar &s, ValueRange v) -> Value {
     return s.compare(Cmp::NotEqual, v[0], v[0], elementOf(op));
   });
-  r.element("QuantizeLinear", quantize, quantAlign);
-  r.element("DequantizeLinear", dequantize, quantAlign);
   r.element("BatchNormalization", [](Operation *op, Scalar &s, ValueRange v) -> Value {
     F f{s, elementOf(op)};
     Type p = elementOf(op, 1), q = elementOf(op, 3);

@@ -5,6 +5,7 @@
 #include "dialects/Onnx/OnnxDialect.h"
 #include "dialects/Ssm/SsmDialect.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/Affine/Utils.h"
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
 #include "mlir/Dialect/Complex/IR/Complex.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
@@ -48,6 +49,29 @@ private:
   ValueRange arguments;
 };
 
+/// Where an operand is read, over the dims of the result; null for a dimension of which only run time knows whether it
+/// has one element or as many as the result.
+SmallVector<AffineExpr> indexExprs(Operation *op, unsigned operand, Tensor t, RankedTensorType space) {
+  SmallVector<AffineExpr> exprs;
+  if (const Lowering *lowering = Registry::get().lookup(op); lowering->align)
+    exprs = lowering->align(op, operand);
+  if (exprs.empty())
+    for (int64_t i = 0; i < t.rank(); ++i)
+      exprs.push_back(getAffineDimExpr(space.getRank() - t.rank() + i, op->getContext()));
+  for (auto [i, e] : llvm::enumerate(exprs)) {
+    auto d = dyn_cast<AffineDimExpr>(e);
+    AffineExpr have = onnx::getDimExpr(t.type, i);
+    if (!d || have == onnx::getDimExpr(space, d.getPosition()))
+      continue;
+    auto size = dyn_cast<AffineConstantExpr>(have);
+    if (!size)
+      e = {};
+    else if (size.getValue() == 1)
+      e = getAffineConstantExpr(0, op->getContext());
+  }
+  return exprs;
+}
+
 void ElementwiseRun::emit() {
   if (ops.empty())
     return;
@@ -59,7 +83,6 @@ void ElementwiseRun::emit() {
 
   // Operands from outside become inputs where the way they are indexed is known now.
   for (Operation *op : ops) {
-    const Lowering *lowering = registry.lookup(op);
     for (OpOperand &use : op->getOpOperands()) {
       Value v = use.get();
       if (onnx::isNone(v) || members.contains(v.getDefiningOp()))
@@ -69,23 +92,8 @@ void ElementwiseRun::emit() {
       Tensor t = e.tensorOf(v);
       if (t.rank() > space.getRank())
         continue; // an operand that only gives its type (CastLike)
-      SmallVector<AffineExpr> exprs;
-      if (lowering->align)
-        exprs = lowering->align(op, use.getOperandNumber());
-      bool known = true;
-      if (exprs.empty()) {
-        int64_t shift = space.getRank() - t.rank();
-        for (int64_t i = 0; i < t.rank() && known; ++i) {
-          AffineExpr have = onnx::getDimExpr(t.type, i);
-          if (have == onnx::getDimExpr(space, i + shift))
-            exprs.push_back(getAffineDimExpr(i + shift, context));
-          else if (isa<AffineConstantExpr>(have))
-            exprs.push_back(getAffineConstantExpr(0, context));
-          else
-            known = false;
-        }
-      }
-      if (!known)
+      auto exprs = indexExprs(op, use.getOperandNumber(), t, space);
+      if (llvm::is_contained(exprs, AffineExpr()))
         continue;
       AffineMap map = AffineMap::get(space.getRank(), 0, exprs, context);
       int found = -1;
@@ -162,7 +170,19 @@ Value ElementwiseRun::elementOf(Value v, Operation *user, unsigned number, Scala
     return {};
   for (int64_t i = 0; i < space.getRank(); ++i)
     indices.push_back(linalg::IndexOp::create(s.b, s.loc, i));
-  return e.atBroadcast(e.tensorOf(v), space, indices);
+  const Lowering *lowering = Registry::get().lookup(user);
+  SmallVector<AffineExpr> aligned;
+  if (lowering->align)
+    aligned = lowering->align(user, number);
+  if (aligned.empty())
+    return e.atBroadcast(e.tensorOf(v), space, indices);
+  SmallVector<Value> own;
+  for (auto [i, expr] : llvm::enumerate(aligned)) {
+    Value at = affine::expandAffineExpr(s.b, s.loc, expr, indices, {});
+    Value one = arith::CmpIOp::create(s.b, s.loc, arith::CmpIPredicate::eq, e.dim(e.tensorOf(v), i), s.index(1));
+    own.push_back(s.select(one, s.index(0), at));
+  }
+  return e.at(e.tensorOf(v), own);
 }
 
 struct LowerDispatchPass : ssm::impl::LowerDispatchBase<LowerDispatchPass> {

@@ -1,4 +1,4 @@
-//===- Reductions.cpp - Reduce*, ArgMin/Max, Softmax, scans, pools ---------===//
+//===- Reductions.cpp - Reduce*, ArgMin/Max, Softmax, scans ---------===//
 #include "dialects/Onnx/OnnxDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -256,10 +256,8 @@ LogicalResult softmax(Operation *op, Emitter &e) {
     return success();
   }
   bool log = name == "LogSoftmax";
-  auto wide = withElement(result, k);
-  Value exps = x.value;
   Scalar s0 = e.scalar();
-  Value sum;
+  Value exps, sum;
   if (log) {
     sum = e.reduce(stat, a.map, {{x, identity}, {{m, stat}, a.map}}, a.iterators, zero(s0, k),
                    [&](Scalar &s, Value acc, ValueRange v) { return s.add(acc, s.apply<math::ExpOp>(s.sub(v[0], v[1], k)), k); });
@@ -268,12 +266,18 @@ LogicalResult softmax(Operation *op, Emitter &e) {
     }));
     return success();
   }
-  exps = e.map(wide, {{x, identity}, {{m, stat}, a.map}},
+  // Each step is rounded to a narrow type, as in the function that the operator stands for; only a sum beyond its range is
+  // kept as it is.
+  exps = e.map(result, {{x, identity}, {{m, stat}, a.map}},
                [&](Scalar &s, ValueRange v) -> Value { return s.apply<math::ExpOp>(s.sub(v[0], v[1], k)); });
-  sum = e.reduce(stat, a.map, {{{exps, wide}, identity}}, a.iterators, zero(s0, k),
+  sum = e.reduce(stat, a.map, {{{exps, result}, identity}}, a.iterators, zero(s0, k),
                  [&](Scalar &s, Value acc, ValueRange v) { return s.add(acc, v[0], k); });
-  e.setResult(op, 0, e.map(result, {{{exps, wide}, identity}, {{sum, stat}, a.map}},
-                           [&](Scalar &s, ValueRange v) { return s.div(v[0], v[1], k); }));
+  e.setResult(op, 0, e.map(result, {{{exps, result}, identity}, {{sum, stat}, a.map}}, [&](Scalar &s, ValueRange v) {
+    Value whole = s.rounded(v[1], t);
+    if (whole != v[1])
+      whole = s.select(s.compare(Cmp::Less, whole, s.highest(t), k), whole, v[1]);
+    return s.div(v[0], whole, k);
+  }));
   return success();
 }
 
@@ -377,121 +381,6 @@ LogicalResult cumulative(Operation *op, Emitter &e) {
   e.setResult(op, 0, nest(0, tensor));
   return success();
 }
-
-/// MaxPool, AveragePool, LpPool and their global forms: a loop over the window for each element.
-LogicalResult pool(Operation *op, Emitter &e) {
-  StringRef name = op->getName().stripDialect();
-  bool global = name.consume_front("Global");
-  Tensor x = e.operand(op, 0);
-  int64_t n = x.rank() - 2;
-  RankedTensorType result = Emitter::resultType(op);
-  Type t = x.element(), k = computeType(t);
-  auto ones = [&](StringRef attr) {
-    auto v = onnx::intsAttr(op, attr);
-    v.resize(n, 1);
-    return v;
-  };
-  SmallVector<int64_t> strides = ones("strides"), dilations = ones("dilations"), kernel = onnx::intsAttr(op, "kernel_shape"),
-                       pads = onnx::intsAttr(op, "pads");
-  pads.resize(2 * n, 0);
-  StringRef automatic = onnx::stringAttr(op, "auto_pad", "NOTSET");
-  bool isMax = name == "MaxPool", average = name == "AveragePool";
-  bool includePad = onnx::intAttr(op, "count_include_pad");
-  double p = onnx::intAttr(op, "p", 2);
-  auto sub = [&](Value a, Value b) -> Value { return arith::SubIOp::create(e.b, e.loc, a, b); };
-  auto add = [&](Value a, Value b) -> Value { return arith::AddIOp::create(e.b, e.loc, a, b); };
-  auto mul = [&](Value a, Value b) -> Value { return arith::MulIOp::create(e.b, e.loc, a, b); };
-  SmallVector<Value> starts, taps, padded; // padded: end of the padded extent, for count_include_pad
-  for (int64_t i = 0; i < n; ++i) {
-    Value size = e.dim(x, i + 2);
-    taps.push_back(global ? size : e.index(kernel[i]));
-    if (automatic.starts_with("SAME")) {
-      Value reach = add(mul(sub(e.size(onnx::getDimExpr(result, i + 2)), e.index(1)), e.index(strides[i])),
-                        e.index((kernel[i] - 1) * dilations[i] + 1));
-      Value total = arith::MaxSIOp::create(e.b, e.loc, sub(reach, size), e.index(0));
-      Value low = automatic == "SAME_LOWER" ? add(total, e.index(1)) : total;
-      starts.push_back(arith::ShRUIOp::create(e.b, e.loc, low, e.index(1)));
-      padded.push_back(add(size, sub(total, starts.back())));
-    } else {
-      bool valid = automatic == "VALID";
-      starts.push_back(e.index(global || valid ? 0 : pads[i]));
-      padded.push_back(add(size, e.index(global || valid ? 0 : pads[i + n])));
-    }
-  }
-  // Gives (value, position of the maximum or number of elements).
-  auto window = [&](Scalar &s, ValueRange i) -> std::pair<Value, Value> {
-    Value init = isMax ? s.lowest(t) : s.constant(t, 0.0);
-    SmallVector<Value> at(i.begin(), i.end());
-    std::function<std::pair<Value, Value>(int64_t, Value, Value, Value)> nest =
-        [&](int64_t d, Value acc, Value second, Value inside) -> std::pair<Value, Value> {
-      if (d == n) {
-        // Reads are clamped; what lies in the padding does not count.
-        SmallVector<Value> safe(at.begin(), at.end());
-        for (int64_t q = 0; q < n; ++q)
-          safe[q + 2] = arith::MaxSIOp::create(e.b, s.loc, e.index(0), arith::MinSIOp::create(e.b, s.loc, at[q + 2], sub(e.dim(x, q + 2), e.index(1))));
-        Value v = e.at(x, safe);
-        if (isMax) {
-          Value better = arith::AndIOp::create(e.b, s.loc, inside, s.compare(Cmp::Greater, v, acc, t));
-          // The first element of a window counts even when it is the lowest value.
-          Value none = arith::CmpIOp::create(e.b, s.loc, arith::CmpIPredicate::slt, second, e.index(0));
-          better = arith::OrIOp::create(e.b, s.loc, better, arith::AndIOp::create(e.b, s.loc, inside, none));
-          Value flat = at[0];
-          bool columns = onnx::intAttr(op, "storage_order");
-          flat = add(mul(at[0], e.dim(x, 1)), at[1]);
-          for (int64_t q = 0; q < n; ++q)
-            flat = mul(flat, e.dim(x, q + 2));
-          Value inner = e.index(0);
-          if (!columns)
-            for (int64_t q = 0; q < n; ++q)
-              inner = add(mul(inner, e.dim(x, q + 2)), safe[q + 2]);
-          else
-            for (int64_t q = n - 1; q >= 0; --q)
-              inner = add(mul(inner, e.dim(x, q + 2)), safe[q + 2]);
-          return {s.select(better, v, acc), s.select(better, add(flat, inner), second)};
-        }
-        if (name == "LpPool")
-          v = s.pow(s.abs(v, k), s.constant(k, p), k);
-        Value next = s.add(acc, v, k);
-        return {s.select(inside, next, acc), s.select(inside, add(second, e.index(1)), second)};
-      }
-      auto loop = scf::ForOp::create(e.b, s.loc, e.index(0), taps[d], e.index(1), ValueRange{acc, second});
-      OpBuilder::InsertionGuard guard(e.b);
-      e.b.setInsertionPointToStart(loop.getBody());
-      Value position = sub(add(mul(i[d + 2], e.index(strides[d])), mul(loop.getInductionVar(), e.index(dilations[d]))), starts[d]);
-      at[d + 2] = position;
-      Value ok = arith::CmpIOp::create(e.b, s.loc, arith::CmpIPredicate::ult, position, e.dim(x, d + 2));
-      if (inside)
-        ok = arith::AndIOp::create(e.b, s.loc, inside, ok);
-      auto [a, c] = nest(d + 1, loop.getRegionIterArgs()[0], loop.getRegionIterArgs()[1], ok);
-      scf::YieldOp::create(e.b, s.loc, ValueRange{a, c});
-      return {loop.getResult(0), loop.getResult(1)};
-    };
-    return nest(0, init, isMax ? e.index(-1) : e.index(0), Value());
-  };
-  e.setResult(op, 0, e.generate(result, [&](Scalar &s, ValueRange i) -> Value {
-    auto [acc, count] = window(s, i);
-    if (average) {
-      if (includePad) {
-        // Elements of the window within the padded input.
-        count = e.index(1);
-        for (int64_t d = 0; d < n; ++d) {
-          Value from = sub(mul(i[d + 2], e.index(strides[d])), starts[d]);
-          Value room = sub(padded[d], from);
-          Value fit = arith::CeilDivSIOp::create(e.b, s.loc, room, e.index(dilations[d]));
-          count = mul(count, arith::MinSIOp::create(e.b, s.loc, fit, taps[d]));
-        }
-      }
-      return s.div(acc, s.fromIndex(count, k), k);
-    }
-    if (name == "LpPool")
-      return s.apply<math::PowFOp>(ValueRange{acc, s.constant(k, 1.0 / p)});
-    return acc;
-  }));
-  if (isMax && op->getNumResults() > 1)
-    if (auto second = Emitter::resultType(op, 1))
-      e.setResult(op, 1, e.generate(second, [&](Scalar &s, ValueRange i) { return s.fromIndex(window(s, i).second, e.b.getI64Type()); }));
-  return success();
-}
 } // namespace
 
 void ssm::populateReductions(Registry &r) {
@@ -504,6 +393,4 @@ void ssm::populateReductions(Registry &r) {
   r.lower("ArgMin", argument);
   r.lower("CumSum", cumulative);
   r.lower("CumProd", cumulative);
-  for (const char *name : {"MaxPool", "AveragePool", "LpPool", "GlobalMaxPool", "GlobalAveragePool", "GlobalLpPool"})
-    r.lower(name, pool);
 }

@@ -10,6 +10,13 @@ const Registry &Registry::get() {
       r.view(name);
     populateElementwise(r);
     populateContractions(r);
+    populateWindowConvolutions(r);
+    populateTransposedConvolutions(r);
+    populateQuantise(r);
+    populatePools(r);
+    populateResize(r);
+    populateSampling(r);
+    populateSelectBoxes(r);
     populateReductions(r);
     populateNormalisations(r);
     populateMovement(r);

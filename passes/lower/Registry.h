@@ -15,7 +15,7 @@ struct Lowering {
   /// null for absent operands). Set for them only.
   std::function<mlir::Value(mlir::Operation *, Scalar &, mlir::ValueRange)> element;
   /// Where an elementwise operand is not broadcast from the right: its index expressions over the result's dims d0, d1,
-  /// ...; an empty answer means the usual broadcast.
+  /// ...; an empty answer means the usual broadcast. A size of 1 is broadcast along such a dim too.
   std::function<llvm::SmallVector<mlir::AffineExpr>(mlir::Operation *, unsigned operand)> align;
   /// All other operators: sets every present result.
   std::function<mlir::LogicalResult(mlir::Operation *, Emitter &)> lower;
@@ -49,6 +49,13 @@ private:
 // One per family, each in the file of its name.
 void populateElementwise(Registry &);
 void populateContractions(Registry &);
+void populateWindowConvolutions(Registry &);
+void populateTransposedConvolutions(Registry &);
+void populateQuantise(Registry &);
+void populatePools(Registry &);
+void populateResize(Registry &);
+void populateSampling(Registry &);
+void populateSelectBoxes(Registry &);
 void populateReductions(Registry &);
 void populateNormalisations(Registry &);
 void populateMovement(Registry &);

@@ -54,8 +54,8 @@ Value Scalar::load(Value x, Type t) {
 Value Scalar::store(Value x, Type t) {
   if (t.isInteger(1))
     return arith::ExtUIOp::create(b, loc, storageType(t), x);
-  if (isSmallFloat(t))
-    return encodeSmallFloat(x, cast<FloatType>(t), true);
+  if (isSmallFloat(t)) // a value of the type already: nothing may be rounded or saturated
+    return encodeSmallFloat(x, cast<FloatType>(t), /*saturate=*/false, Rounding::Down);
   if (auto i = dyn_cast<IntegerType>(t); i && i.getWidth() < 8) {
     Value shift = iconst(x.getType(), 8 - i.getWidth());
     Value high = arith::ShLIOp::create(b, loc, x, shift);
@@ -256,7 +256,7 @@ Value Scalar::pow(Value x, Value y, Type t) {
   return math::IPowIOp::create(b, loc, x, y);
 }
 
-Value Scalar::cast(Value x, Type from, Type to, bool saturate) {
+Value Scalar::cast(Value x, Type from, Type to, bool saturate, Rounding rounding) {
   if (from == to)
     return x;
   Type target = computeType(to);
@@ -266,7 +266,7 @@ Value Scalar::cast(Value x, Type from, Type to, bool saturate) {
       Value im = cast(complex::ImOp::create(b, loc, x), c.getElementType(), d.getElementType());
       return complex::CreateOp::create(b, loc, d, re, im);
     }
-    return cast(complex::ReOp::create(b, loc, x), c.getElementType(), to, saturate);
+    return cast(complex::ReOp::create(b, loc, x), c.getElementType(), to, saturate, rounding);
   }
   if (auto d = dyn_cast<ComplexType>(to)) {
     Value re = cast(x, from, d.getElementType());
@@ -285,7 +285,7 @@ Value Scalar::cast(Value x, Type from, Type to, bool saturate) {
       }
       // The narrow type's rounding must happen here, a consumer in the same group would not see it else.
       if (isSmallFloat(to))
-        return decodeSmallFloat(encodeSmallFloat(y, ::cast<FloatType>(to), saturate), ::cast<FloatType>(to));
+        return decodeSmallFloat(encodeSmallFloat(y, ::cast<FloatType>(to), saturate, rounding), ::cast<FloatType>(to));
       return y;
     }
     unsigned width = to.getIntOrFloatBitWidth();
@@ -304,7 +304,7 @@ Value Scalar::cast(Value x, Type from, Type to, bool saturate) {
     Value y = isUnsigned(from) ? arith::UIToFPOp::create(b, loc, target, x).getResult()
                                : arith::SIToFPOp::create(b, loc, target, x).getResult();
     if (isSmallFloat(to))
-      return decodeSmallFloat(encodeSmallFloat(y, ::cast<FloatType>(to), saturate), ::cast<FloatType>(to));
+      return decodeSmallFloat(encodeSmallFloat(y, ::cast<FloatType>(to), saturate, rounding), ::cast<FloatType>(to));
     return y;
   }
   unsigned have = x.getType().getIntOrFloatBitWidth(), want = target.getIntOrFloatBitWidth();

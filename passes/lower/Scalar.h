@@ -56,8 +56,12 @@ public:
   mlir::Value select(mlir::Value condition, mlir::Value x, mlir::Value y);
   /// Power; both operands have t's compute type.
   mlir::Value pow(mlir::Value x, mlir::Value y, mlir::Type t);
+  /// How a cast to f8E8M0FNU picks one of two powers of two.
+  enum class Rounding { Up, Down, Nearest };
   /// ONNX Cast. saturate concerns 8-bit floats only.
-  mlir::Value cast(mlir::Value x, mlir::Type from, mlir::Type to, bool saturate = true);
+  mlir::Value cast(mlir::Value x, mlir::Type from, mlir::Type to, bool saturate = true, Rounding rounding = Rounding::Up);
+  /// x as it is after a visit to memory: rounded to a float type that is narrower than its compute type.
+  mlir::Value rounded(mlir::Value x, mlir::Type t) { return computeType(t) == storageType(t) ? x : load(store(x, t), t); }
   mlir::Value toIndex(mlir::Value x, mlir::Type t);
   mlir::Value fromIndex(mlir::Value x, mlir::Type t);
 
@@ -69,7 +73,7 @@ public:
 
   // Floats narrower than 16 bits, by their bit patterns.
   mlir::Value decodeSmallFloat(mlir::Value bits, mlir::FloatType type);
-  mlir::Value encodeSmallFloat(mlir::Value f32, mlir::FloatType type, bool saturate);
+  mlir::Value encodeSmallFloat(mlir::Value f32, mlir::FloatType type, bool saturate, Rounding rounding = Rounding::Up);
 
 private:
   mlir::Value iconst(mlir::Type type, int64_t value);

@@ -26,7 +26,7 @@ Value Scalar::decodeSmallFloat(Value bits, FloatType type) {
   return tensor::ExtractOp::create(b, loc, table, position);
 }
 
-Value Scalar::encodeSmallFloat(Value x, FloatType type, bool saturate) {
+Value Scalar::encodeSmallFloat(Value x, FloatType type, bool saturate, Rounding rounding) {
   const llvm::fltSemantics &semantics = type.getFloatSemantics();
   unsigned width = type.getWidth();
   auto i32 = b.getI32Type();
@@ -41,15 +41,27 @@ Value Scalar::encodeSmallFloat(Value x, FloatType type, bool saturate) {
   Value isInf = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, magnitude, c(0x7f800000));
 
   if (isa<Float8E8M0FNUType>(type)) {
-    // A power of two without sign. Rounds up past the middle, as ONNX's default round mode "up" has it.
+    // A power of two without sign: the exponent of the f32, and one more where the significand rounds up. Nearest sees
+    // a tie at 1.5, and ends it upwards wherever the exponent is not the lowest.
     Value exponent = arith::ShRUIOp::create(b, loc, magnitude, c(23));
     Value fraction = arith::AndIOp::create(b, loc, magnitude, c(0x7fffff));
-    Value up = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, fraction, c(0));
-    Value rounded = arith::AddIOp::create(b, loc, exponent, arith::ExtUIOp::create(b, loc, i32, up));
-    rounded = arith::MinSIOp::create(b, loc, rounded, c(254));
-    rounded = select(isInf, c(saturate ? 254 : 255), rounded);
-    rounded = select(isNan, c(255), rounded);
-    return arith::TruncIOp::create(b, loc, b.getI8Type(), rounded);
+    Value code = exponent;
+    if (rounding != Rounding::Down) {
+      auto above = [&](int64_t v) -> Value {
+        return arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ugt, fraction, c(v));
+      };
+      Value up = above(0);
+      if (rounding == Rounding::Nearest) {
+        Value lowest = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, exponent, c(0));
+        up = select(lowest, above(0x400000), above(0x3fffff));
+      }
+      code = arith::AddIOp::create(b, loc, exponent, arith::ExtUIOp::create(b, loc, i32, up));
+      if (saturate)
+        code = arith::MinSIOp::create(b, loc, code, c(254));
+    }
+    code = select(isInf, c(saturate ? 254 : 255), code);
+    code = select(isNan, c(255), code);
+    return arith::TruncIOp::create(b, loc, b.getI8Type(), code);
   }
 
   unsigned precision = APFloat::semanticsPrecision(semantics) - 1; // stored significand bits
@@ -72,11 +84,11 @@ Value Scalar::encodeSmallFloat(Value x, FloatType type, bool saturate) {
   APFloat largest = APFloat::getLargest(semantics);
   bool hasInf = APFloat::semanticsHasInf(semantics), hasNan = APFloat::semanticsHasNaN(semantics);
   int64_t largestCode = pattern(largest);
-  int64_t nanCode = hasNan ? pattern(APFloat::getNaN(semantics)) : largestCode;
+  int64_t nanCode = hasNan ? pattern(APFloat::getNaN(semantics)) : 1 << (width - 1); // -0 where there is no NaN
   int64_t overflowCode = saturate || (!hasInf && !hasNan) ? largestCode
                          : hasInf                         ? pattern(APFloat::getInf(semantics))
                                                           : nanCode;
-  bool unsignedZero = nanCode == (1 << (width - 1)); // the FNUZ kinds have one zero, and NaN in the place of -0
+  bool unsignedZero = hasNan && nanCode == (1 << (width - 1)); // the FNUZ kinds have one zero, and NaN in the place of -0
   Value over = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::sgt, code, c(largestCode));
   over = arith::OrIOp::create(b, loc, over, isInf);
   Value signBit = select(negative, c(1 << (width - 1)), c(0));
