@@ -23,10 +23,10 @@ constexpr int64_t kMaxNesting = 64, kMaxNodes = 4 << 20;
 
 /// Operators that are taken through their function bodies. Everything else in ai.onnx is lowered directly.
 const llvm::StringSet<> expanded = {
-    "Attention", "Bernoulli", "BlackmanWindow", "CausalConvWithState", "CenterCropPad", "DepthToSpace",
+    "Attention", "Bernoulli", "BlackmanWindow", "CausalConvWithState", "CenterCropPad",
     "DynamicQuantizeLinear", "FlexAttention", "HammingWindow", "HannWindow", "LinearAttention",
     "MeanVarianceNormalization", "NegativeLogLikelihoodLoss", "RMSNormalization", "RotaryEmbedding", "SequenceMap",
-    "SoftmaxCrossEntropyLoss", "SpaceToDepth", "GroupNormalization"};
+    "SoftmaxCrossEntropyLoss", "GroupNormalization"};
 /// Refused by name: strings, images.
 const llvm::StringSet<> refused = {"StringConcat", "StringNormalizer", "StringSplit", "RegexFullMatch", "TfIdfVectorizer",
                                    "ImageDecoder"};

@@ -285,7 +285,30 @@ static LogicalResult selectBoxes(Operation *op, Shapes &s) {
   return success();
 }
 
+/// DepthToSpace and SpaceToDepth.
+static LogicalResult blocks(Operation *op, Shapes &s) {
+  Dims x = s.dims(op->getOperand(0));
+  int64_t n = onnx::intAttr(op, "blocksize");
+  if (x.size() != 4 || n < 1)
+    return op->emitError("the input must have rank 4 and blocksize must be positive");
+  if (op->getName().stripDialect() == "DepthToSpace") {
+    if (auto channels = Shapes::asConstant(x[1]); channels && *channels % (n * n))
+      return op->emitError("channels cannot be divided into blocks");
+    s.require(op, x[1] % (n * n), s.constant(0));
+    s.set(op->getResult(0), {x[0], x[1].floorDiv(n * n), x[2] * n, x[3] * n});
+    return success();
+  }
+  for (AffineExpr e : {x[2], x[3]}) {
+    if (auto size = Shapes::asConstant(e); size && *size % n)
+      return op->emitError("the image cannot be divided into blocks");
+    s.require(op, e % n, s.constant(0));
+  }
+  s.set(op->getResult(0), {x[0], x[1] * (n * n), x[2].floorDiv(n), x[3].floorDiv(n)});
+  return success();
+}
+
 void ssm::addWindowShapes(llvm::StringMap<ShapeRule> &rules) {
+  rules["DepthToSpace"] = rules["SpaceToDepth"] = blocks;
   rules["Conv"] = rules["ConvInteger"] = rules["QLinearConv"] = conv;
   rules["ConvTranspose"] = convTranspose;
   rules["MaxPool"] = rules["AveragePool"] = rules["LpPool"] = pool;

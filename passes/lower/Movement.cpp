@@ -205,6 +205,31 @@ LogicalResult range(Operation *op, Emitter &e) {
   return success();
 }
 
+/// Blocks of an image's elements become channels, or come from them: the block's position is the outer part of the channel,
+/// or (CRD) the inner one.
+LogicalResult blocks(Operation *op, Emitter &e) {
+  I q{e};
+  Tensor x = e.operand(op, 0);
+  bool toDepth = op->getName().stripDialect() == "SpaceToDepth", inner = onnx::stringAttr(op, "mode", "DCR") == "CRD";
+  int64_t n = onnx::intAttr(op, "blocksize");
+  RankedTensorType result = Emitter::resultType(op);
+  Value size = q.c(n), channels = toDepth ? e.dim(x, 1) : e.size(onnx::getDimExpr(result, 1));
+  e.setResult(op, 0, e.generate(result, [&](Scalar &s, ValueRange i) {
+    auto div = [&](Value a, Value b) -> Value { return arith::DivUIOp::create(e.b, s.loc, a, b); };
+    auto rem = [&](Value a, Value b) -> Value { return arith::RemUIOp::create(e.b, s.loc, a, b); };
+    if (toDepth) {
+      Value block = inner ? rem(i[1], q.c(n * n)) : div(i[1], channels);
+      Value channel = inner ? div(i[1], q.c(n * n)) : rem(i[1], channels);
+      return e.at(x, {i[0], channel, q.add(q.mul(i[2], size), div(block, size)),
+                      q.add(q.mul(i[3], size), rem(block, size))});
+    }
+    Value block = q.add(q.mul(rem(i[2], size), size), rem(i[3], size));
+    Value channel = inner ? q.add(q.mul(i[1], q.c(n * n)), block) : q.add(q.mul(block, channels), i[1]);
+    return e.at(x, {i[0], channel, div(i[2], size), div(i[3], size)});
+  }));
+  return success();
+}
+
 LogicalResult trilu(Operation *op, Emitter &e) {
   Tensor x = e.operand(op, 0), k = e.operand(op, 1);
   I q{e};
@@ -283,6 +308,8 @@ void ssm::populateMovement(Registry &r) {
   r.lower("Pad", pad);
   r.lower("ConstantOfShape", constantOfShape);
   r.lower("Range", range);
+  r.lower("DepthToSpace", blocks);
+  r.lower("SpaceToDepth", blocks);
   r.lower("Trilu", trilu);
   r.lower("EyeLike", eyeLike);
   r.lower("Shape", sizes);

@@ -114,7 +114,7 @@ LogicalResult gridSample(Operation *op, Emitter &e) {
                       : s.mul(s.sub(s.mul(unit, length, t), one, t), half, t);
       if (nearest)
         p = s.apply<math::RoundEvenOp>(p);
-      if (border) {
+      if (border && !cubic) { // the cubic kernel sees a position outside, and border elements there
         Value last = s.sub(length, one, t), zero = s.constant(t, 0.0);
         p = s.select(s.compare(Cmp::Less, p, ends.low, t), zero, p);
         p = s.select(s.compare(Cmp::Greater, p, ends.high, t), last, p);

@@ -56,3 +56,36 @@ module attributes {onnx.symbols = ["a", "b"]} {
     return %r#0, %r#1 : tensor<*xf32>, tensor<*xf32>
   }
 }
+
+// -----
+
+// One scale for both axes: each size is the smaller of the two that the entries of sizes ask for.
+// CHECK: affine_map<()[s0, s1, s2] -> ((s0 * 14 + 4) floordiv 8, (s0 * 16 + s1) floordiv (s1 * 2))>
+// CHECK-LABEL: func @main
+// CHECK: ssm.bind_expr "min"
+// CHECK: "onnx.Resize"{{.*}} -> tensor<?x?xf32
+module attributes {onnx.symbols = ["n"]} {
+  func.func @main(%x: tensor<4x?xf32, affine_map<()[s0] -> (4, s0)>>) -> tensor<*xf32> {
+    %none = onnx.NoValue
+    %sizes = onnx.Constant dense<[7, 8]> : tensor<2xi64> : tensor<2xi64>
+    %r = "onnx.Resize"(%x, %none, %none, %sizes) {keep_aspect_ratio_policy = "not_larger"} : (tensor<4x?xf32, affine_map<()[s0] -> (4, s0)>>, none, none, tensor<2xi64>) -> tensor<*xf32>
+    return %r : tensor<*xf32>
+  }
+}
+
+// -----
+
+// The rows of NonMaxSuppression are counted beside a table with room for all; the result is a slice of it.
+// CHECK-LABEL: func @main
+// CHECK: %[[table:.*]], %[[count:.*]] = "onnx.SelectBoxes"{{.*}} -> (tensor<12x3xi64>, tensor<1xi64>)
+// CHECK: ssm.bind_element %[[count]][0]
+// CHECK: "onnx.Slice"(%[[table]]{{.*}} -> tensor<?x3xi64
+// CHECK-NOT: onnx.NonMaxSuppression
+module attributes {onnx.symbols = []} {
+  func.func @main(%boxes: tensor<2x6x4xf32>, %scores: tensor<2x2x6xf32>) -> tensor<*xi64> {
+    %none = onnx.NoValue
+    %most = onnx.Constant dense<3> : tensor<i64> : tensor<i64>
+    %r = "onnx.NonMaxSuppression"(%boxes, %scores, %most, %none, %none) : (tensor<2x6x4xf32>, tensor<2x2x6xf32>, tensor<i64>, none, none) -> tensor<*xi64>
+    return %r : tensor<*xi64>
+  }
+}
