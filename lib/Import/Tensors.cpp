@@ -66,7 +66,9 @@ Type Importer::typeOf(const pb::TypeProto &type, bool symbolic) {
   return onnx::withDims(element, dims);
 }
 
-int64_t Importer::symbolNamed(const std::string &name) {
+int64_t Importer::symbolNamed(const std::string &given) {
+  // "?" and "-1" are exporters' words for any size, not names: two of them need not be equal.
+  std::string name = llvm::any_of(given, [](char c) { return llvm::isAlpha(c); }) ? given : "";
   if (!name.empty())
     if (auto it = symbols.find(name); it != symbols.end())
       return it->second;
