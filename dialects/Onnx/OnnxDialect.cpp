@@ -39,6 +39,12 @@ Operation *OnnxDialect::materializeConstant(OpBuilder &b, Attribute value, Type 
 
 OpFoldResult ConstantOp::fold(FoldAdaptor) { return getValue(); }
 
+std::optional<int64_t> ssm::onnx::rankHint(Operation *op) {
+  if (auto a = op->getAttrOfType<IntegerAttr>(kRankHint))
+    return a.getInt();
+  return std::nullopt;
+}
+
 bool ssm::onnx::isNone(Value v) { return isa<NoneType>(v.getType()); }
 
 ElementsAttr ssm::onnx::constantValue(Value v) {

@@ -49,6 +49,10 @@ double floatAttr(mlir::Operation *op, llvm::StringRef name, double otherwise = 0
 llvm::StringRef stringAttr(mlir::Operation *op, llvm::StringRef name, llvm::StringRef otherwise = "");
 llvm::SmallVector<int64_t> intsAttr(mlir::Operation *op, llvm::StringRef name);
 
+/// Rank that the model declares of an operator's only result. Shape inference reads it where it cannot tell, and drops it.
+constexpr llvm::StringLiteral kRankHint = "onnx.rank";
+std::optional<int64_t> rankHint(mlir::Operation *op);
+
 /// The operand is absent.
 bool isNone(mlir::Value v);
 /// Value of an onnx.Constant, or null.

@@ -22,6 +22,13 @@ def Onnx_DimsOp : Op<Onnx_Dialect, "Dims", [Pure]> {
   let assemblyFormat = "$map attr-dict `:` type($output)";
 }
 
+def Onnx_SortSlicesOp : Op<Onnx_Dialect, "SortSlices", [Pure]> {
+  let summary = "stable ascending order of a tensor's slices along an axis, compared element by element, and 1 where a slice differs from the one before it in that order, else 0; both are i64 lists";
+  let arguments = (ins AnyType:$input, SI64Attr:$axis);
+  let results = (outs AnyType:$order, AnyType:$starts);
+  let assemblyFormat = "$input attr-dict `:` functional-type($input, results)";
+}
+
 def Onnx_YieldOp : Op<Onnx_Dialect, "Yield", [Pure, Terminator, ReturnLike]> {
   let summary = "outputs of a subgraph";
   let arguments = (ins Variadic<AnyType>:$values);

@@ -45,7 +45,7 @@ typedef struct ssm_io_desc {
   int32_t kind;                /* enum ssm_kind */
   int32_t optional;            /* an absent value is allowed */
   ssm_dtype dtype;
-  int32_t rank;
+  int32_t rank;                /* -1: any, of an optional tensor */
   const int64_t *dims;         /* rank entries; -1 where the size is symbolic */
   const char *const *symbols;  /* rank entries; name of a symbolic size, "" when it has none; equal names must be equal sizes */
 } ssm_io_desc;

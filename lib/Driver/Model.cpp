@@ -29,10 +29,11 @@ ModelDescription ssm::describeModel(ModuleOp module) {
     }
     if (auto t = dyn_cast<TensorType>(type))
       io.dtype = onnxDtype(t.getElementType());
+    io.anyRank = io.kind == 1 && isa<UnrankedTensorType>(type);
     if (auto t = dyn_cast<RankedTensorType>(type); t && io.kind == 1)
       for (int64_t i = 0; i < t.getRank(); ++i) {
         io.dims.push_back(t.isDynamicDim(i) ? -1 : t.getDimSize(i));
-        auto s = dyn_cast<AffineSymbolExpr>(onnx::getDimExpr(t, i));
+        auto s = dyn_cast_or_null<AffineSymbolExpr>(t.getEncoding() ? onnx::getDimExpr(t, i) : AffineExpr());
         bool named = s && names && s.getPosition() < names.size();
         io.symbols.push_back(named ? cast<StringAttr>(names[s.getPosition()]).str() : "");
       }
@@ -90,7 +91,7 @@ void ssm::addModelDescription(llvm::Module &module, const ModelDescription &mode
       for (const std::string &s : io.symbols)
         symbols.push_back(text(s));
       rows.push_back(llvm::ConstantStruct::get(ioType, {text(io.name), number(io.kind), number(io.optional), number(io.dtype),
-                                                        number(io.dims.size()), array(i64, dims), array(ptr, symbols)}));
+                                                        number(io.anyRank ? -1 : (int64_t)io.dims.size()), array(i64, dims), array(ptr, symbols)}));
     }
     return array(ioType, rows);
   };

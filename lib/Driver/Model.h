@@ -12,6 +12,7 @@ namespace ssm {
 struct IoDescription {
   std::string name;
   int32_t kind = 1, optional = 0, dtype = 0;
+  bool anyRank = false; // an optional tensor of which nobody looks at the shape
   std::vector<int64_t> dims; // -1: symbolic
   std::vector<std::string> symbols;
 };

@@ -26,7 +26,7 @@ const llvm::StringSet<> expanded = {
     "Attention", "Bernoulli", "BlackmanWindow", "CausalConvWithState", "CenterCropPad",
     "DynamicQuantizeLinear", "FlexAttention", "HammingWindow", "HannWindow", "LinearAttention",
     "MeanVarianceNormalization", "NegativeLogLikelihoodLoss", "RMSNormalization", "RotaryEmbedding", "SequenceMap",
-    "SoftmaxCrossEntropyLoss", "GroupNormalization"};
+    "SoftmaxCrossEntropyLoss", "GroupNormalization", "SwiGLU"};
 /// Refused by name: strings, images.
 const llvm::StringSet<> refused = {"StringConcat", "StringNormalizer", "StringSplit", "RegexFullMatch", "TfIdfVectorizer",
                                    "ImageDecoder"};
@@ -141,6 +141,10 @@ Type Importer::resultType(const Node &n, const pb::OpSchema &schema, unsigned in
     Type t = dtypeAttr("dtype");
     return t ? t : unranked(op == "Multinomial" ? (Type)b.getI32Type() : b.getF32Type());
   }
+  if (op == "MelWeightMatrix") {
+    Type t = dtypeAttr("output_datatype");
+    return t ? t : unranked(b.getF32Type());
+  }
   if (op == "QuantizeLinear") {
     if (Type zero = operandElement(2))
       return unranked(zero);
@@ -214,6 +218,29 @@ Type Importer::resultType(const Node &n, const pb::OpSchema &schema, unsigned in
   throw Refusal{"the element type of output " + std::to_string(index) + " is not known"};
 }
 
+/// What the model says of the ranks of its values. Shape inference asks where it cannot tell, and checks at run time.
+void Importer::noteRanks(const pb::GraphProto &graph) {
+  auto note = [&](const pb::ValueInfoProto &info) {
+    if (info.type().has_tensor_type() && info.type().tensor_type().has_shape())
+      hints[info.name()] = info.type().tensor_type().shape().dim_size();
+  };
+  for (const auto &info : graph.value_info())
+    note(info);
+  for (const auto &info : graph.output())
+    note(info);
+  // Backwards through what keeps ranks, or broadcasts: a guess that is checked at run time like the rest.
+  static const llvm::StringSet<> keeping = {"Abs", "Add", "Cast", "CastLike", "Div", "Exp", "Identity", "Log", "Mul", "Neg",
+                                            "Not", "Reciprocal", "Relu", "Sigmoid", "Sqrt", "Sub", "Tanh"};
+  for (int i = graph.node_size() - 1; i >= 0; --i) {
+    const pb::NodeProto &node = graph.node(i);
+    if (node.output_size() != 1 || !keeping.contains(node.op_type()))
+      continue;
+    if (auto it = hints.find(node.output(0)); it != hints.end())
+      for (int k = 0; k < (node.op_type() == "CastLike" ? 1 : node.input_size()); ++k)
+        hints.try_emplace(node.input(k), it->second);
+  }
+}
+
 void Importer::importRegion(Region &region, const pb::GraphProto &graph, ArrayRef<Type> argumentTypes) {
   if (++depth > kMaxNesting)
     throw Refusal{"subgraphs are nested too deeply"};
@@ -228,6 +255,7 @@ void Importer::importRegion(Region &region, const pb::GraphProto &graph, ArrayRe
     define(graph.input(i).name(), block->addArgument(type, b.getUnknownLoc()));
   for (const auto &t : graph.initializer())
     define(t.name(), constant(b.getUnknownLoc(), convertTensor(t)));
+  noteRanks(graph);
   importNodes(graph.node());
   SmallVector<Value> results;
   for (const auto &o : graph.output()) {
@@ -245,6 +273,30 @@ static Type withoutShape(Type t) {
   return t;
 }
 
+/// ONNX's own description of a type, with the rank where it is known.
+void Importer::describe(Type type, pb::TypeProto &proto, int64_t rank) {
+  if (auto s = dyn_cast<onnx::SequenceType>(type))
+    return describe(s.getElement(), *proto.mutable_sequence_type()->mutable_elem_type());
+  if (auto o = dyn_cast<onnx::OptionalType>(type))
+    return describe(o.getElement(), *proto.mutable_optional_type()->mutable_elem_type());
+  auto tensor = dyn_cast<TensorType>(type);
+  if (!tensor)
+    return;
+  for (int d = 1; d < 27; ++d)
+    if (d != pb::TensorProto::STRING && elementType(d) == tensor.getElementType())
+      proto.mutable_tensor_type()->set_elem_type(d);
+  auto ranked = dyn_cast<RankedTensorType>(type);
+  if (ranked)
+    rank = ranked.getRank();
+  for (int64_t k = 0; k < rank; ++k) {
+    auto *dim = proto.mutable_tensor_type()->mutable_shape()->add_dim();
+    if (ranked && !ranked.isDynamicDim(k))
+      dim->set_dim_value(ranked.getDimSize(k));
+  }
+  if (rank == 0)
+    proto.mutable_tensor_type()->mutable_shape();
+}
+
 bool Importer::expandBody(Node &n, Location loc) {
   const pb::OpSchema *schema = pb::OpSchemaRegistry::Schema(n.op, n.version, n.domain);
   if (!schema || !(schema->HasFunction() || schema->HasContextDependentFunction()))
@@ -253,22 +305,13 @@ bool Importer::expandBody(Node &n, Location loc) {
   if (schema->HasContextDependentFunction()) {
     std::vector<pb::TypeProto> types;
     for (auto [i, v] : llvm::enumerate(n.operands)) {
-      pb::TypeProto type;
-      if (auto tensor = dyn_cast<TensorType>(v.getType())) {
-        for (int d = 1; d < 27; ++d)
-          if (d != pb::TensorProto::STRING && elementType(d) == tensor.getElementType())
-            type.mutable_tensor_type()->set_elem_type(d);
-        int64_t rank = -1;
-        try {
-          rank = rankOf(n, i);
-        } catch (Refusal &) {
-        }
-        if (rank >= 0) {
-          auto *shape = type.mutable_tensor_type()->mutable_shape();
-          for (int64_t k = 0; k < rank; ++k)
-            shape->add_dim();
-        }
+      int64_t rank = -1;
+      try {
+        rank = rankOf(n, i);
+      } catch (Refusal &) { // a body that needs it says so
       }
+      pb::TypeProto type;
+      describe(v.getType(), type, rank);
       types.push_back(type);
     }
     pb::NodeProto copy = *n.proto;
@@ -317,13 +360,18 @@ void Importer::expandFunction(const pb::FunctionProto &function, Node &n, Locati
   // The body sees its own names only.
   std::vector<Scope> savedScopes;
   savedScopes.swap(scopes);
-  auto savedRanks = ranks;
+  auto savedRanks = ranks, savedHints = hints;
   ranks.clear();
+  hints.clear();
+  for (int i = 0; i < function.output_size() && i < (int)n.outputNames.size(); ++i)
+    if (auto it = savedHints.find(n.outputNames[i]); it != savedHints.end())
+      hints[function.output(i)] = it->second;
   scopes.emplace_back();
   auto restore = llvm::make_scope_exit([&] {
     scopes.swap(savedScopes);
     opsets = savedOpsets;
     ranks = savedRanks;
+    hints = savedHints;
     --depth;
   });
   for (int i = 0; i < function.input_size(); ++i) {
@@ -337,8 +385,7 @@ void Importer::expandFunction(const pb::FunctionProto &function, Node &n, Locati
   google::protobuf::RepeatedPtrField<pb::NodeProto> nodes = function.node();
   for (auto &node : nodes) {
     substitute(node, attributes);
-    if (node.name().empty() || true)
-      node.set_name(n.proto->name().empty() ? n.op + "_" + std::to_string(ordinal) : n.proto->name());
+    node.set_name(n.proto->name().empty() ? n.op + "_" + std::to_string(ordinal) : n.proto->name());
   }
   int64_t savedOrdinal = ordinal;
   importNodes(nodes);
@@ -350,6 +397,7 @@ void Importer::expandFunction(const pb::FunctionProto &function, Node &n, Locati
   scopes.swap(savedScopes);
   opsets = savedOpsets;
   ranks = savedRanks;
+  hints = savedHints;
   --depth;
   for (size_t i = 0; i < n.outputNames.size() && i < results.size(); ++i)
     if (!n.outputNames[i].empty() && results[i])
@@ -400,7 +448,13 @@ void Importer::importOperator(Node &n, Location loc) {
     return;
   if (!normalise(n, loc))
     return;
+  Operation *op = build(n, loc);
+  for (auto [i, name] : llvm::enumerate(n.outputNames))
+    define(name, op->getResult(i));
+}
 
+/// The operation of a node in its latest form.
+Operation *Importer::build(Node &n, Location loc) {
   const onnx::OpSchema *target = onnx::schemaOf(n.op);
   if (!target)
     throw Refusal{"operator has no form in the onnx dialect"};
@@ -436,7 +490,6 @@ void Importer::importOperator(Node &n, Location loc) {
     if (n.op == "Loop") {
       while (state.operands.size() < 2)
         state.operands.push_back(none(loc));
-      arguments = {UnrankedTensorType::get(b.getI64Type()), UnrankedTensorType::get(b.getI1Type())};
       arguments = {RankedTensorType::get({}, b.getI64Type()), RankedTensorType::get({}, b.getI1Type())};
       for (Value v : ArrayRef<Value>(state.operands).drop_front(2))
         arguments.push_back(withoutShape(v.getType()));
@@ -466,6 +519,52 @@ void Importer::importOperator(Node &n, Location loc) {
       state.addTypes(absent && i > 0 ? (Type)b.getNoneType() : resultType(n, *latest, i));
     }
   }
+  if (auto it = hints.find(n.outputNames[0]); it != hints.end() && state.types.size() == 1 && isa<TensorType>(state.types[0]))
+    state.addAttribute(onnx::kRankHint, b.getI64IntegerAttr(it->second));
+  return b.create(state);
+}
+
+/// Scan-8: every operand has a batch dimension in front, and each batch may have a length of its own. It is a Scan over
+/// the batch around a Scan over time; what lies behind a length is 0.
+void Importer::importBatchedScan(Node &n, Location loc) {
+  auto si64 = [&](int64_t v) { return IntegerAttr::get(b.getIntegerType(64, true), v); };
+  bool lengths = !onnx::isNone(n.operands[0]);
+  SmallVector<Value> outer(n.operands.begin() + (lengths ? 0 : 1), n.operands.end());
+  if (const auto *directions = n.take("directions"))
+    n.extra.push_back(b.getNamedAttr("scan_input_directions", b.getDenseI64ArrayAttr(SmallVector<int64_t>(directions->ints().begin(), directions->ints().end()))));
+  size_t scanned = n.attributes["num_scan_inputs"]->i(), carried = n.operands.size() - 1 - scanned;
+  auto region = std::make_unique<Region>();
+  OperationState state(loc, "onnx.Scan", outer, {}, b.getNamedAttr("num_scan_inputs", si64(outer.size())));
+  {
+    OpBuilder::InsertionGuard guard(b);
+    Block *block = b.createBlock(region.get());
+    for (Value v : outer)
+      block->addArgument(withoutShape(v.getType()), loc);
+    Type ints = UnrankedTensorType::get(b.getI64Type());
+    Value zero = constant(loc, intsConstant({0})), length, total;
+    auto sizeOf = [&](Value v) {
+      return emit(loc, "Shape", v, ints, {b.getNamedAttr("start", si64(0)), b.getNamedAttr("end", si64(1))});
+    };
+    SmallVector<Value> inner(block->getArguments().drop_front(lengths));
+    if (lengths)
+      length = emit(loc, "Unsqueeze", {block->getArgument(0), zero}, ints);
+    for (Value &v : MutableArrayRef(inner).drop_front(carried)) {
+      total = sizeOf(v);
+      if (lengths)
+        v = emit(loc, "Slice", {v, zero, length, zero}, v.getType());
+    }
+    n.operands = inner;
+    Operation *scan = build(n, loc);
+    SmallVector<Value> results(scan->getResults());
+    for (Value &r : MutableArrayRef(results).drop_front(lengths ? carried : results.size())) {
+      Value missing = emit(loc, "Sub", {total, sizeOf(r)}, ints);
+      Value pads = emit(loc, "Concat", {zero, missing}, ints, b.getNamedAttr("axis", si64(0)));
+      r = emit(loc, "Pad", {r, pads, none(loc), zero}, r.getType());
+    }
+    onnx::YieldOp::create(b, loc, results);
+    state.addTypes(ValueRange(results).getTypes());
+  }
+  state.addRegion(std::move(region));
   Operation *op = b.create(state);
   for (auto [i, name] : llvm::enumerate(n.outputNames))
     define(name, op->getResult(i));
@@ -562,6 +661,7 @@ void Importer::importMain(const pb::GraphProto &graph) {
       problems.push_back("input '" + input.name() + "': " + r.reason);
     }
   }
+  noteRanks(graph);
   importNodes(graph.node());
   SmallVector<Value> results;
   SmallVector<Attribute> names;
@@ -636,8 +736,11 @@ OwningOpRef<ModuleOp> Importer::run() {
     };
     for (const auto &info : light.graph().input())
       record(info);
-    for (const auto &info : light.graph().value_info())
+    for (const auto &info : light.graph().value_info()) {
       record(info);
+      if (auto it = ranks.find(info.name()); it != ranks.end())
+        hints[info.name()] = it->second;
+    }
     for (const auto &info : light.graph().output())
       record(info);
   } catch (std::exception &e) {

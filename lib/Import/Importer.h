@@ -53,6 +53,10 @@ private:
   void importNodes(const google::protobuf::RepeatedPtrField<pb::NodeProto> &nodes);
   void importNode(const pb::NodeProto &proto);
   void importOperator(Node &node, mlir::Location loc);
+  mlir::Operation *build(Node &node, mlir::Location loc);
+  void importBatchedScan(Node &node, mlir::Location loc);
+  void noteRanks(const pb::GraphProto &graph);
+  void describe(mlir::Type type, pb::TypeProto &proto, int64_t rank = -1);
   void expandFunction(const pb::FunctionProto &function, Node &node, mlir::Location loc);
   bool expandBody(Node &node, mlir::Location loc);
   void importRegion(mlir::Region &region, const pb::GraphProto &graph, llvm::ArrayRef<mlir::Type> argumentTypes);
@@ -94,6 +98,7 @@ private:
   std::map<std::string, int64_t> symbols;
   std::vector<std::string> symbolNames;
   std::map<std::string, int64_t> ranks; // of values, where libonnx could tell; old broadcast rules need them
+  std::map<std::string, int64_t> hints; // the same, and what the model declares
   std::map<std::string, std::shared_ptr<llvm::MemoryBuffer>> externals;
   std::vector<std::string> problems;
   int64_t ordinal = 0, nodeCount = 0, depth = 0;

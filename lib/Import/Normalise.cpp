@@ -180,7 +180,12 @@ bool Importer::normalise(Node &n, Location loc) {
   } else if (op == "Scatter") {
     n.op = "ScatterElements";
   } else if (op == "Scan" && v < 9) {
-    throw Refusal{"Scan-8 (batched) is not supported"};
+    importBatchedScan(n, loc);
+    return false;
+  } else if (op == "SplitToSequence") {
+    if (n.operands.size() > 1 && cast<TensorType>(n.operands[1].getType()).getElementType().isInteger(32))
+      n.operands[1] = emit(loc, "Cast", n.operands[1], UnrankedTensorType::get(b.getI64Type()),
+                           b.getNamedAttr("to", IntegerAttr::get(b.getIntegerType(64, true), pb::TensorProto::INT64)));
   } else if ((op == "RNN" || op == "GRU" || op == "LSTM") && v < 7) {
     n.take("output_sequence");
   } else if (op == "RoiAlign" && v < 16) {
@@ -188,6 +193,11 @@ bool Importer::normalise(Node &n, Location loc) {
   } else if (op == "LpPool" && v < 2) {
     if (const auto *p = n.take("p"))
       setInt("p", (int64_t)p->f());
+  }
+  // Numbers without a seed differ from node to node.
+  if ((op.starts_with("Random") || op == "Multinomial" || op == "Bernoulli" || (op == "Dropout" && v >= 12)) && !n.attributes.count("seed")) {
+    float seed = ordinal * 0.6180339887f;
+    set("seed", op == "Dropout" ? (Attribute)IntegerAttr::get(b.getIntegerType(64, true), ordinal) : b.getF32FloatAttr(seed));
   }
   n.take("consumed_inputs");
   return true;

@@ -52,8 +52,14 @@ Type Importer::typeOf(const pb::TypeProto &type, bool symbolic) {
   if (!type.has_tensor_type())
     throw Refusal{"only tensors, sequences and optionals are supported"};
   Type element = elementType(type.tensor_type().elem_type());
-  if (!symbolic || !type.tensor_type().has_shape())
+  if (!type.tensor_type().has_shape())
     return UnrankedTensorType::get(element);
+  if (!symbolic) { // an element of a sequence or optional: each may have sizes of its own
+    SmallVector<int64_t> shape;
+    for (const auto &dim : type.tensor_type().shape().dim())
+      shape.push_back(dim.has_dim_value() && dim.dim_value() >= 0 ? dim.dim_value() : ShapedType::kDynamic);
+    return RankedTensorType::get(shape, element);
+  }
   SmallVector<AffineExpr> dims;
   for (const auto &dim : type.tensor_type().shape().dim()) {
     if (dim.has_dim_value() && dim.dim_value() >= 0)

@@ -223,10 +223,13 @@ void ssmrt_rows_push(ssmrt *rt, void *opaque, const void *data, int64_t bytes) {
 
 int64_t ssmrt_rows_count(const void *rows) { return static_cast<const Rows *>(rows)->count; }
 
-void ssmrt_rows_take(ssmrt *rt, void *opaque, void *to) {
+void ssmrt_rows_take(ssmrt *rt, void *opaque, void *to, int64_t reverse) {
   auto *rows = static_cast<Rows *>(opaque);
-  if (rows->used)
+  if (rows->used && !reverse)
     memcpy(to, rows->data, rows->used);
+  int64_t row = rows->count ? rows->used / rows->count : 0;
+  for (int64_t i = 0; row && reverse && i < rows->count; ++i)
+    memcpy(static_cast<char *>(to) + i * row, rows->data + (rows->count - 1 - i) * row, row);
   ssmrt_free(rt, rows->data);
   ssmrt_free(rt, rows);
 }

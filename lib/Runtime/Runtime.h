@@ -57,8 +57,10 @@ const ssm_value *ssmrt_sequence_concat(ssmrt *rt, const ssm_value *sequence, int
 ssm_value *ssmrt_sequence_split(ssmrt *rt, int32_t dtype, int32_t rank, const int64_t *dims, const void *data, int64_t axis,
                                 int64_t num_parts, const int64_t *sizes, int64_t keepdims);
 int64_t ssmrt_sequence_length(const ssm_value *sequence);
-/* Gives an output a deep copy of a sequence. */
-void ssmrt_output_sequence(ssmrt *rt, ssm_value *output, const ssm_value *sequence);
+/* Ends the call unless the value is a tensor of this type, rank and, where dims has no -1, these sizes. */
+void ssmrt_expect_tensor(ssmrt *rt, const ssm_value *value, int32_t dtype, int32_t rank, const int64_t *dims);
+/* Gives an output a deep copy of a sequence or of an optional. */
+void ssmrt_output_value(ssmrt *rt, ssm_value *output, const ssm_value *value);
 
 /* Copies `rows` pieces of `bytes` each, from_step and to_step bytes apart. */
 void ssmrt_copy_rows(void *to, int64_t to_step, const void *from, int64_t from_step, int64_t bytes, int64_t rows);
@@ -68,8 +70,8 @@ void *ssmrt_rows_new(ssmrt *rt);
 void ssmrt_rows_push(ssmrt *rt, void *rows, const void *data, int64_t bytes);
 /* How often ssmrt_rows_push was called. */
 int64_t ssmrt_rows_count(const void *rows);
-/* Copies all rows to `to` and frees them. */
-void ssmrt_rows_take(ssmrt *rt, void *rows, void *to);
+/* Copies all rows to `to`, the last one first when reverse is not 0, and frees them. */
+void ssmrt_rows_take(ssmrt *rt, void *rows, void *to, int64_t reverse);
 
 #ifdef __cplusplus
 }

@@ -201,9 +201,37 @@ ssm_value *ssmrt_sequence_split(ssmrt *rt, int32_t dtype, int32_t rank, const in
   return s;
 }
 
-void ssmrt_output_sequence(ssmrt *rt, ssm_value *output, const ssm_value *s) {
+void ssmrt_expect_tensor(ssmrt *rt, const ssm_value *v, int32_t dtype, int32_t rank, const int64_t *dims) {
+  if (v->kind != SSM_TENSOR || v->dtype != dtype)
+    failCall(rt, error(1, "an element of a sequence or optional is not a tensor of type %d", dtype));
+  if (v->rank != rank)
+    failCall(rt, error(1, "an element of a sequence or optional has rank %d, the model expects %d", v->rank, rank));
+  for (int32_t i = 0; i < rank; ++i)
+    if (dims[i] >= 0 && v->shape[i] != dims[i])
+      failCall(rt, error(1, "an element of a sequence or optional has size %lld in dimension %d, the model expects %lld",
+                         (long long)v->shape[i], i, (long long)dims[i]));
+}
+
+static void copyTensor(ssm_value *to, const ssm_value *from) {
+  int64_t bytes = bytesOf(from);
+  void *data = to->data;
+  setTensor(to, from->dtype, from->rank, from->shape);
+  to->data = data;
+  to->owned = 1;
+  if (bytes)
+    memcpy(data, from->data, bytes);
+}
+
+void ssmrt_output_value(ssmrt *rt, ssm_value *output, const ssm_value *s) {
   ssm_value_free(output);
   memset(output, 0, sizeof *output);
+  if (s->kind == SSM_ABSENT)
+    return;
+  if (s->kind == SSM_TENSOR) {
+    output->data = allocateValue(rt, bytesOf(s));
+    copyTensor(output, s);
+    return;
+  }
   int64_t length = s->shape[0];
   auto *copies = static_cast<ssm_value *>(calloc(length + 1, sizeof(ssm_value)));
   if (!copies)
@@ -212,14 +240,8 @@ void ssmrt_output_sequence(ssmrt *rt, ssm_value *output, const ssm_value *s) {
   output->owned = 1;
   output->data = copies;
   for (int64_t i = 0; i < length; ++i) {
-    const ssm_value *e = elements(s) + i;
-    int64_t bytes = bytesOf(e);
-    void *data = allocateValue(rt, bytes);
-    setTensor(&copies[i], e->dtype, e->rank, e->shape);
-    copies[i].data = data;
-    copies[i].owned = 1;
+    copies[i].data = allocateValue(rt, bytesOf(elements(s) + i));
+    copyTensor(&copies[i], elements(s) + i);
     output->shape[0] = i + 1; // so far, should the next one fail
-    if (bytes)
-      memcpy(data, e->data, bytes);
   }
 }

@@ -73,6 +73,7 @@ static LogicalResult broadcastRule(Operation *op, Shapes &s) {
 static LogicalResult sameRule(Operation *op, Shapes &s) {
   if (!s.ranked(op->getOperand(0))) { // Identity of a sequence or an optional
     op->getResult(0).setType(op->getOperand(0).getType());
+    op->getResult(0).replaceAllUsesWith(op->getOperand(0));
     return success();
   }
   for (Value r : op->getResults())

@@ -60,6 +60,8 @@ AffineExpr Shapes::bound(StringRef kind, AffineExpr x, AffineExpr y) {
     return kind == "eq" ? constant(1) : kind == "lt" ? constant(0) : x;
   x = compact(x);
   y = compact(y);
+  OpBuilder::InsertionGuard guard(b);
+  leaveScans({x, y});
   // A size is never negative; symbols that stand for other values are not told apart, so only "max(size, 0)" of a
   // declared dimension could profit and is not worth the risk.
   int64_t numSymbols = names.size();
@@ -83,6 +85,16 @@ static int64_t lengthOf(AffineExpr e, int64_t limit) {
   return left >= limit - 1 ? limit : 1 + left + lengthOf(bin.getRHS(), limit - 1 - left);
 }
 
+/// Goes in front of the Scans around here whose bodies say nothing of the expressions: a size that every iteration shares
+/// is then known after the Scan as well.
+void Shapes::leaveScans(ArrayRef<AffineExpr> exprs) {
+  while (auto scan = dyn_cast_or_null<onnx::ScanOp>(b.getInsertionBlock()->getParentOp())) {
+    if (!llvm::all_of(exprs, [&](AffineExpr e) { return visibleIn(e, scan->getBlock()); }))
+      return;
+    b.setInsertionPoint(scan);
+  }
+}
+
 AffineExpr Shapes::compact(AffineExpr e) {
   constexpr int64_t kLongest = 12;
   if (lengthOf(e, kLongest + 1) <= kLongest)
@@ -90,6 +102,8 @@ AffineExpr Shapes::compact(AffineExpr e) {
   e = simplifyAffineExpr(e, 0, names.size());
   if (lengthOf(e, kLongest + 1) <= kLongest)
     return e;
+  OpBuilder::InsertionGuard guard(b);
+  leaveScans(e);
   AffineExpr &made = boundExprs[{b.getInsertionBlock(), AffineMapAttr::get(AffineMap::get(0, 1 << 20, {e}, context))}];
   if (!made) {
     int64_t symbol = newSymbol(b.getInsertionBlock());
@@ -229,6 +243,52 @@ std::optional<Dims> Shapes::known(Value v) {
   return std::nullopt;
 }
 
+Value Shapes::make(Location loc, StringRef name, ValueRange operands, Type element, ArrayRef<NamedAttribute> attributes) {
+  OperationState state(loc, ("onnx." + name).str(), operands, {UnrankedTensorType::get(element)}, attributes);
+  if (const onnx::OpSchema *schema = onnx::schemaOf(name))
+    while (state.operands.size() < schema->inputs.size() && !schema->inputs[state.operands.size()].variadic)
+      state.operands.push_back(onnx::NoValueOp::create(b, loc, b.getNoneType()));
+  Operation *op = b.create(state);
+  OpBuilder::InsertionGuard guard(b);
+  return succeeded(infer(op)) ? op->getResult(0) : Value();
+}
+
+Value Shapes::ints(Location loc, ArrayRef<int64_t> values) {
+  auto type = RankedTensorType::get({(int64_t)values.size()}, b.getI64Type());
+  return onnx::ConstantOp::create(b, loc, type, DenseElementsAttr::get(type, values));
+}
+
+Value Shapes::scalar(Location loc, int64_t value) {
+  auto type = RankedTensorType::get({}, b.getI64Type());
+  return onnx::ConstantOp::create(b, loc, type, DenseElementsAttr::get(type, ArrayRef<int64_t>{value}));
+}
+
+Value Shapes::iota(Location loc, Value list) {
+  Type i64 = b.getI64Type();
+  return make(loc, "Range", {scalar(loc, 0), make(loc, "Size", list, i64), scalar(loc, 1)}, i64);
+}
+
+Value Shapes::sizes(Location loc, ArrayRef<AffineExpr> dims) {
+  auto type = RankedTensorType::get({(int64_t)dims.size()}, b.getI64Type());
+  return onnx::DimsOp::create(b, loc, type, AffineMap::get(0, names.size(), dims, context));
+}
+
+NamedAttribute Shapes::integer(StringRef name, int64_t value) {
+  return b.getNamedAttr(name, IntegerAttr::get(b.getIntegerType(64, true), value));
+}
+
+FailureOr<Dims> Shapes::elements(Operation *user, unsigned operand, std::optional<int64_t> count) {
+  Value v = user->getOperand(operand);
+  auto type = dyn_cast<RankedTensorType>(v.getType());
+  if (count && *count >= 0 && type && type.getRank() == 1 && type.isDynamicDim(0)) {
+    OperationState state(user->getLoc(), "onnx.Reshape", {v, onnx::NoValueOp::create(b, user->getLoc(), b.getNoneType())},
+                         {RankedTensorType::get({*count}, type.getElementType())});
+    v = b.create(state)->getResult(0);
+    user->setOperand(operand, v);
+  }
+  return elements(user, v);
+}
+
 FailureOr<Dims> Shapes::elements(Operation *user, Value v) {
   if (auto e = known(v))
     return *e;
@@ -315,262 +375,10 @@ LogicalResult Shapes::inferBlock(Block &block) {
   for (Operation &op : llvm::make_early_inc_range(block)) {
     if (op.hasTrait<OpTrait::IsTerminator>())
       continue;
+    if (op.use_empty() && op.getNumResults() && op.getNumRegions() == 0 && isPure(&op))
+      continue; // it goes away
     if (failed(infer(&op)))
       return failure();
-  }
-  return success();
-}
-
-void Shapes::forgetBlock(Block &block) {
-  block.walk([&](Operation *op) {
-    for (Value r : op->getResults())
-      knownElements.erase(r);
-    if (isa<BindDimOp, BindElementOp, BindExprOp>(op))
-      op->erase();
-  });
-  for (auto it = boundExprs.begin(); it != boundExprs.end(); ++it)
-    if (it->first.first == &block || block.getParent()->isAncestor(it->first.first->getParent()))
-      it->second = {};
-}
-
-Type ssm::joinElements(Type x, Type y) {
-  auto a = dyn_cast<RankedTensorType>(x), c = dyn_cast<RankedTensorType>(y);
-  if (!a)
-    return y;
-  if (!c)
-    return x;
-  if (a.getRank() != c.getRank())
-    return UnrankedTensorType::get(a.getElementType());
-  SmallVector<int64_t> shape;
-  for (int64_t i = 0; i < a.getRank(); ++i)
-    shape.push_back(a.getDimSize(i) == c.getDimSize(i) ? a.getDimSize(i) : ShapedType::kDynamic);
-  return RankedTensorType::get(shape, a.getElementType());
-}
-
-LogicalResult Shapes::inferTaken(onnx::IfOp op, bool condition) {
-  Block &branch = condition ? op.getThenBranch().front() : op.getElseBranch().front();
-  size_t before = names.size();
-  if (failed(inferBlock(branch)))
-    return failure();
-  // The branch becomes part of this block, and so do its symbols.
-  for (size_t i = before; i < names.size(); ++i)
-    if (homes.lookup(i) == &branch)
-      homes[i] = op->getBlock();
-  for (auto [r, v] : llvm::zip(op.getResults(), branch.getTerminator()->getOperands())) {
-    r.setType(v.getType());
-    if (auto k = known(v))
-      knownElements[r] = *k;
-  }
-  taken[op] = condition;
-  return success();
-}
-
-LogicalResult Shapes::inferIf(onnx::IfOp op) {
-  taken.erase(op);
-  if (auto k = known(op.getCond()); k && k->size() == 1)
-    if (auto c = asConstant((*k)[0]))
-      return inferTaken(op, *c != 0);
-  auto settle = [&](size_t number) -> LogicalResult {
-    bool choice = choices[number];
-    b.setInsertionPoint(op);
-    int64_t condition = newSymbol(op->getBlock()), checked = newSymbol(op->getBlock());
-    BindElementOp::create(b, op.getLoc(), op.getCond(), 0, condition);
-    auto map = AffineMap::get(0, names.size(), {getAffineSymbolExpr(condition, context), constant(choice)}, context);
-    auto check = BindExprOp::create(b, op.getLoc(), "same", map, checked);
-    check->setAttr("message", b.getStringAttr("the condition decides a rank, and the model is compiled for its other value"));
-    return inferTaken(op, choice);
-  };
-  if (auto it = choiceOf.find(op); it != choiceOf.end())
-    return settle(it->second);
-  if (failed(inferBlock(op.getThenBranch().front())) || failed(inferBlock(op.getElseBranch().front())))
-    return failure();
-  Operation *then = op.getThenBranch().front().getTerminator(), *otherwise = op.getElseBranch().front().getTerminator();
-  for (auto [x, y] : llvm::zip(then->getOperandTypes(), otherwise->getOperandTypes())) {
-    auto a = dyn_cast<RankedTensorType>(x), c = dyn_cast<RankedTensorType>(y);
-    if (!a || !c || a.getRank() == c.getRank())
-      continue;
-    // A value has one rank: the model is compiled for one of the branches, and a run that wants the other fails.
-    size_t number = choiceOf.size();
-    choiceOf[op] = number;
-    if (number == choices.size())
-      choices.push_back(true);
-    forgetBlock(op.getThenBranch().front());
-    forgetBlock(op.getElseBranch().front());
-    return settle(number);
-  }
-  for (auto [i, r] : llvm::enumerate(op.getResults())) {
-    Type x = then->getOperand(i).getType(), y = otherwise->getOperand(i).getType();
-    if (auto s = dyn_cast<onnx::SequenceType>(x)) {
-      r.setType(onnx::SequenceType::get(context, joinElements(s.getElement(), cast<onnx::SequenceType>(y).getElement())));
-      continue;
-    }
-    auto a = dyn_cast<RankedTensorType>(x), c = dyn_cast<RankedTensorType>(y);
-    if (!a || !c || a.getElementType() != c.getElementType())
-      return op.emitError("the branches of If give result ") << i << " different types: " << x << " and " << y;
-    Dims dims;
-    for (int64_t k = 0; k < a.getRank(); ++k) {
-      AffineExpr e = onnx::getDimExpr(a, k);
-      dims.push_back(e == onnx::getDimExpr(c, k) && visibleIn(e, op->getBlock()) ? e : AffineExpr());
-    }
-    Dims full;
-    r.setType(RankedTensorType::get(SmallVector<int64_t>(dims.size(), ShapedType::kDynamic), a.getElementType()));
-    for (auto [k, e] : llvm::enumerate(dims))
-      full.push_back(e ? e : boundDim(r, k));
-    set(r, full);
-  }
-  return success();
-}
-
-void Shapes::inlineBranches(Operation *root) {
-  root->walk([&](onnx::IfOp op) { // inner ones first
-    auto it = taken.find(op);
-    if (it == taken.end())
-      return;
-    Block &branch = it->second ? op.getThenBranch().front() : op.getElseBranch().front();
-    Operation *yield = branch.getTerminator();
-    op->replaceAllUsesWith(yield->getOperands());
-    yield->erase();
-    op->getBlock()->getOperations().splice(op->getIterator(), branch.getOperations());
-    op->erase();
-  });
-}
-
-LogicalResult Shapes::inferLoop(onnx::LoopOp op) {
-  Block &body = op.getBody().front();
-  size_t carried = op.getVInitial().size();
-  SmallVector<Type> types;
-  for (Value v : op.getVInitial())
-    types.push_back(v.getType());
-  Operation *yield = body.getTerminator();
-  for (int round = 0;; ++round) {
-    for (size_t i = 0; i < carried; ++i)
-      body.getArgument(i + 2).setType(types[i]);
-    if (failed(inferBlock(body)))
-      return failure();
-    bool stable = true;
-    for (size_t i = 0; i < carried; ++i) {
-      Type have = types[i], next = yield->getOperand(i + 1).getType();
-      if (have == next)
-        continue;
-      if (auto s = dyn_cast<onnx::SequenceType>(have)) {
-        Type joined = onnx::SequenceType::get(
-            context, joinElements(s.getElement(), cast<onnx::SequenceType>(next).getElement()));
-        if (joined != have)
-          types[i] = joined, stable = false;
-        continue;
-      }
-      auto a = dyn_cast<RankedTensorType>(have), c = dyn_cast<RankedTensorType>(next);
-      if (!a || !c || a.getRank() != c.getRank() || a.getElementType() != c.getElementType())
-        return op.emitError("carried value ") << i << " changes its type from " << have << " to " << next;
-    }
-    // Dimensions that change between iterations are symbols of their own.
-    SmallVector<std::pair<size_t, int64_t>> varying;
-    for (size_t i = 0; i < carried; ++i) {
-      auto a = dyn_cast<RankedTensorType>(types[i]);
-      if (!a)
-        continue;
-      auto c = cast<RankedTensorType>(yield->getOperand(i + 1).getType());
-      for (int64_t k = 0; k < a.getRank(); ++k) {
-        AffineExpr e = onnx::getDimExpr(a, k);
-        if (e == onnx::getDimExpr(c, k))
-          continue;
-        auto s = dyn_cast<AffineSymbolExpr>(e);
-        if (s && homes.lookup(s.getPosition()) == &body)
-          continue; // varies already
-        varying.push_back({i, k});
-      }
-    }
-    if (varying.empty() && stable)
-      break;
-    if (round > 16)
-      return op.emitError("sizes of carried values do not settle");
-    // Bindings of symbols that vary already are made anew as well.
-    SmallVector<std::pair<size_t, int64_t>> all = varying;
-    for (size_t i = 0; i < carried; ++i)
-      if (auto a = dyn_cast<RankedTensorType>(types[i]))
-        for (int64_t k = 0; k < a.getRank(); ++k) {
-          auto s = dyn_cast<AffineSymbolExpr>(onnx::getDimExpr(a, k));
-          if (s && homes.lookup(s.getPosition()) == &body)
-            all.push_back({i, k});
-        }
-    forgetBlock(body);
-    for (auto [i, k] : all) {
-      Dims dims = onnx::getDimExprs(cast<RankedTensorType>(types[i]));
-      Value arg = body.getArgument(i + 2);
-      arg.setType(types[i]);
-      dims[k] = boundDim(arg, k);
-      types[i] = onnx::withDims(cast<RankedTensorType>(types[i]).getElementType(), dims);
-      arg.setType(types[i]);
-    }
-  }
-  b.setInsertionPoint(op);
-  for (auto [i, r] : llvm::enumerate(op.getResults())) {
-    bool isCarried = i < carried;
-    Type type = isCarried ? types[i] : yield->getOperand(i + 1).getType();
-    auto ranked = dyn_cast<RankedTensorType>(type);
-    if (!ranked) {
-      r.setType(type);
-      continue;
-    }
-    Dims dims = onnx::getDimExprs(ranked), full;
-    if (!isCarried)
-      dims.insert(dims.begin(), AffineExpr());
-    r.setType(RankedTensorType::get(SmallVector<int64_t>(dims.size(), ShapedType::kDynamic), ranked.getElementType()));
-    for (auto [k, e] : llvm::enumerate(dims))
-      full.push_back(e && visibleIn(e, op->getBlock()) ? e : boundDim(r, k));
-    set(r, full);
-  }
-  return success();
-}
-
-LogicalResult Shapes::inferScan(onnx::ScanOp op) {
-  Block &body = op.getBody().front();
-  size_t scanned = op.getNumScanInputs(), carried = op.getInputs().size() - scanned;
-  auto axisOf = [&](std::optional<ArrayRef<int64_t>> axes, size_t i, int64_t rank) {
-    return axes && i < axes->size() ? wrapAxis((*axes)[i], rank) : 0;
-  };
-  AffineExpr length;
-  for (auto [i, v] : llvm::enumerate(op.getInputs())) {
-    Dims d = dims(v);
-    if (i >= carried) {
-      int64_t axis = axisOf(op.getScanInputAxes(), i - carried, d.size());
-      if (axis < 0 || axis >= (int64_t)d.size())
-        return op.emitError("scan input ") << i - carried << " has no axis " << axis;
-      length = length ? broadcast(length, d[axis]) : d[axis];
-      d.erase(d.begin() + axis);
-    }
-    body.getArgument(i).setType(onnx::withDims(element(v), d));
-  }
-  if (failed(inferBlock(body)))
-    return failure();
-  // Sizes do not change between iterations: what follows from outer ones is an outer size.
-  for (BindExprOp bind : llvm::make_early_inc_range(body.getOps<BindExprOp>()))
-    if (llvm::all_of(bind.getMap().getResults(), [&](AffineExpr e) { return visibleIn(e, op->getBlock()); })) {
-      bind->moveBefore(op);
-      homes[bind.getSymbol()] = op->getBlock();
-    }
-  Operation *yield = body.getTerminator();
-  b.setInsertionPoint(op);
-  for (auto [i, r] : llvm::enumerate(op.getResults())) {
-    auto type = cast<RankedTensorType>(yield->getOperand(i).getType());
-    if (i < carried) {
-      if (type.getRank() != rank(op.getInputs()[i]))
-        return op.emitError("carried value ") << i << " changes its rank";
-      Dims from = dims(op.getInputs()[i]);
-      for (auto [x, y] : llvm::zip(from, onnx::getDimExprs(type))) {
-        if (!visibleIn(y, op->getBlock()) || (asConstant(x) && asConstant(y) && x != y))
-          return op.emitError("carried value ") << i << " changes its size";
-        require(op, x, y);
-      }
-      set(r, from);
-      continue;
-    }
-    Dims d = onnx::getDimExprs(type);
-    int64_t axis = axisOf(op.getScanOutputAxes(), i - carried, d.size() + 1);
-    d.insert(d.begin() + axis, length);
-    if (!llvm::all_of(d, [&](AffineExpr e) { return visibleIn(e, op->getBlock()); }))
-      return op.emitError("the size of scan output ") << i - carried << " depends on what an iteration computes";
-    set(r, d);
   }
   return success();
 }
@@ -582,6 +390,9 @@ const ShapeRule *ssm::shapeRule(StringRef opType) {
     addMovementShapes(r);
     addNeuralShapes(r);
     addWindowShapes(r);
+    addSelectionShapes(r);
+    addSequenceShapes(r);
+    addSignalShapes(r);
     return r;
   }();
   auto it = rules.find(opType);
@@ -646,6 +457,7 @@ void InferShapesPass::runOnOperation() {
   }
   // Dead shape arithmetic, bottom up; binds count as uses of what they read.
   main.walk<WalkOrder::PostOrder, ReverseIterator>([](Operation *op) {
+    op->removeDiscardableAttr(onnx::kRankHint);
     StringRef name = op->getName().stripDialect();
     if (isa<onnx::OnnxDialect>(op->getDialect()) && !op->hasTrait<OpTrait::IsTerminator>()) {
       // The result's type says what these operands said.

@@ -306,6 +306,9 @@ LogicalResult Lengths::run(StringRef name) {
 std::optional<int64_t> ssm::declaredRank(Value v) {
   // Through operators that keep the shape, down to an output of the model.
   for (int steps = 0; steps < 16; ++steps) {
+    if (Operation *def = v.getDefiningOp(); def && def->getNumResults() == 1)
+      if (auto rank = onnx::rankHint(def))
+        return rank;
     Value next;
     for (OpOperand &use : v.getUses()) {
       Operation *user = use.getOwner();

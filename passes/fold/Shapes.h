@@ -47,6 +47,18 @@ public:
   std::optional<Dims> known(mlir::Value v);
   /// The same, reading them at run time where they are not; fails for an unknown number of elements.
   mlir::FailureOr<Dims> elements(mlir::Operation *user, mlir::Value v);
+  /// The same of a list whose length only run time knows but which must have `count` entries; checked there.
+  mlir::FailureOr<Dims> elements(mlir::Operation *user, unsigned operand, std::optional<int64_t> count);
+  /// A new operator in front of the one that is looked at, with its shape; null where that failed.
+  mlir::Value make(mlir::Location loc, llvm::StringRef name, mlir::ValueRange operands, mlir::Type element,
+                   llvm::ArrayRef<mlir::NamedAttribute> attributes = {});
+  mlir::Value ints(mlir::Location loc, llvm::ArrayRef<int64_t> values);
+  mlir::Value scalar(mlir::Location loc, int64_t value);
+  /// 0, 1, 2 ... as long as a list.
+  mlir::Value iota(mlir::Location loc, mlir::Value list);
+  /// A list of sizes.
+  mlir::Value sizes(mlir::Location loc, llvm::ArrayRef<mlir::AffineExpr> dims);
+  mlir::NamedAttribute integer(llvm::StringRef name, int64_t value);
   void setKnown(mlir::Value v, Dims elements);
   void set(mlir::Value result, llvm::ArrayRef<mlir::AffineExpr> dims);
   /// New symbols for all dims of a value of which the rank is known, bound after its definition.
@@ -79,6 +91,8 @@ private:
   llvm::DenseMap<mlir::Operation *, bool> taken; // Ifs of which one branch stays
   llvm::DenseMap<mlir::Operation *, size_t> choiceOf;
   void forgetBlock(mlir::Block &block);
+  void leaveScans(llvm::ArrayRef<mlir::AffineExpr> exprs);
+  mlir::LogicalResult scanFirstDimension(onnx::ScanOp op);
   void insertAfter(mlir::Value v);
 };
 
@@ -90,6 +104,9 @@ void addElementwiseShapes(llvm::StringMap<ShapeRule> &rules);
 void addMovementShapes(llvm::StringMap<ShapeRule> &rules);
 void addNeuralShapes(llvm::StringMap<ShapeRule> &rules);
 void addWindowShapes(llvm::StringMap<ShapeRule> &rules);
+void addSelectionShapes(llvm::StringMap<ShapeRule> &rules);
+void addSequenceShapes(llvm::StringMap<ShapeRule> &rules);
+void addSignalShapes(llvm::StringMap<ShapeRule> &rules);
 
 /// Gives small integer operands of unknown length a static one where ranks fix or bound it (RuntimeLengths.cpp).
 mlir::LogicalResult fixLengths(mlir::Operation *op, llvm::StringRef name, Shapes &s);
@@ -101,6 +118,8 @@ bool keepsShape(llvm::StringRef opType);
 Dims keptDims(Shapes &s, llvm::ArrayRef<mlir::AffineExpr> d, llvm::ArrayRef<mlir::AffineExpr> axes);
 /// Type of a sequence that holds elements of both types.
 mlir::Type joinElements(mlir::Type x, mlir::Type y);
+/// Type that values of both types have, an optional where one of them is; null when there is none.
+mlir::Type joinValues(mlir::Type x, mlir::Type y);
 inline int64_t wrapAxis(int64_t axis, int64_t rank) { return axis < 0 ? axis + rank : axis; }
 
 } // namespace ssm

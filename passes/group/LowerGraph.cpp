@@ -3,11 +3,7 @@
 // A value is a pointer and the sizes its type names; a buffer has one owner, the block that made it, and is freed after
 // its last use there. What a region yields is handed over, or copied when the region does not own it.
 //===----------------------------------------------------------------------===//
-#include "dialects/Onnx/OnnxDialect.h"
-#include "dialects/Ssm/SsmDialect.h"
-#include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "mlir/Dialect/SCF/IR/SCF.h"
-#include "passes/group/Host.h"
+#include "passes/group/GraphLowering.h"
 #include "passes/group/Passes.h"
 #include "passes/lower/Registry.h"
 #include "llvm/ADT/StringExtras.h"
@@ -18,7 +14,6 @@ using namespace ssm;
 namespace ssm {
 #define GEN_PASS_DEF_LOWERGRAPH
 #include "passes/group/Passes.h.inc"
-int32_t onnxDtype(Type t);
 } // namespace ssm
 
 /// TensorProto.DataType of an element type.
@@ -51,78 +46,18 @@ int32_t ssm::onnxDtype(Type t) {
 }
 
 namespace {
-// Layout of ssm_value (include/ssm-mlir-c/model.h).
-constexpr int64_t kValueBytes = 152, kShapeOffset = 16, kDataOffset = 144;
 constexpr int64_t kEmbedLimit = 64 << 10;
 // While dispatches still lie in the same module their C declarations need other names.
 constexpr StringLiteral kCallPrefix = "call.";
-using Pred = arith::CmpIPredicate;
+} // namespace
 
-class GraphLowering {
-public:
-  explicit GraphLowering(ModuleOp module) : h(module), module(module) {}
-  LogicalResult run(func::FuncOp main);
-
-private:
-  /// What a block owns while it is emitted.
-  struct Scope {
-    DenseMap<Value, Value> owned;                   // root value -> buffer
-    DenseMap<Operation *, SmallVector<Value>> dies; // roots whose last use an operation is
-  };
-  LogicalResult emitBlock(Block &block);
-  LogicalResult emit(Operation *op);
-  LogicalResult emitDispatch(DispatchOp op);
-  LogicalResult emitIf(onnx::IfOp op);
-  LogicalResult emitLoop(onnx::LoopOp op);
-  LogicalResult emitScan(onnx::ScanOp op);
-  LogicalResult emitSequence(Operation *op);
-  LogicalResult emitReturn(func::ReturnOp op);
-  void emitView(Operation *op);
-  void emitParts(Operation *op);
-  Value makePlace(Value v);
-  Value size(AffineExpr e);
-  Value count(RankedTensorType t);
-  Value bytes(RankedTensorType t);
-  Value pointer(Value v);
-  Value allocate(Value bytes);
-  /// A buffer with v's elements that the caller owns.
-  Value own(Value v);
-  Value dimsArray(RankedTensorType t);
-  SmallVector<Value> sizesOf(Value v);
-  void bind(int64_t symbol, Value size) { symbols[symbol] = size; }
-  void setOwned(Value v, Value buffer);
-  void freeScope();
-  Value root(Value v);
-  void planLifetimes(Block &block, Scope &scope);
-  void fail(Value condition, Twine message, Value x, Value y);
-  static std::string nodeName(Location loc);
-  static std::string profileName(Location loc);
-
-  Host h;
-  ModuleOp module;
-  Value rt, in, out;
-  DenseMap<Value, Value> pointers;
-  DenseMap<Value, SmallVector<Value>> runtimeDims; // of results of control flow, block arguments, sequence elements
-  DenseMap<int64_t, Value> symbols;
-  DenseMap<Value, int64_t> outputs; // values written directly into an output
-  SmallVector<Scope *> scopes;
-  SmallVector<Attribute> side, profile;
-  DenseMap<Attribute, int64_t> sideOffsets;
-  int64_t sideBytes = 0;
-};
-
-int64_t elementBytes(Type t) {
+int64_t ssm::elementBytes(Type t) {
   if (auto c = dyn_cast<ComplexType>(t))
     return 2 * elementBytes(c.getElementType());
   return std::max(1u, storageType(t).getIntOrFloatBitWidth() / 8);
 }
 
-bool isViewOp(Operation *op) {
-  if (isa<onnx::OnnxDialect>(op->getDialect())) {
-    StringRef name = op->getName().stripDialect();
-    if (name == "Optional" || name == "OptionalGetElement")
-      return true;
-  }
+static bool isViewOp(Operation *op) {
   const Lowering *l = Registry::get().lookup(op);
   return l && l->isView;
 }
@@ -177,8 +112,6 @@ Value GraphLowering::count(RankedTensorType t) {
   return n;
 }
 Value GraphLowering::bytes(RankedTensorType t) { return h.mul(count(t), h.constant(elementBytes(t.getElementType()))); }
-
-Value GraphLowering::allocate(Value n) { return h.call("ssmrt_alloc", h.ptr(), {rt, n}); }
 
 Value GraphLowering::root(Value v) {
   while (Operation *def = v.getDefiningOp()) {
@@ -265,7 +198,7 @@ Value GraphLowering::dimsArray(RankedTensorType t) {
   return array;
 }
 
-void GraphLowering::fail(Value condition, Twine message, Value x, Value y) {
+void GraphLowering::fail(Value condition, const Twine &message, Value x, Value y) {
   scf::IfOp::create(h.b, h.loc, condition, [&](OpBuilder &b, Location l) {
     OpBuilder::InsertionGuard guard(h.b);
     h.b.setInsertionPointToEnd(b.getInsertionBlock());
@@ -438,323 +371,12 @@ LogicalResult GraphLowering::emitBlock(Block &block) {
   return success();
 }
 
-/// Types of a value that leaves a region: pointer and sizes.
-static void appendTypes(Type t, Host &h, SmallVectorImpl<Type> &types) {
-  types.push_back(h.ptr());
-  if (auto r = dyn_cast<RankedTensorType>(t))
-    types.append(r.getRank(), h.i64());
-}
-
-LogicalResult GraphLowering::emitIf(onnx::IfOp op) {
-  SmallVector<Type> types;
-  for (Value r : op.getResults())
-    appendTypes(r.getType(), h, types);
-  Value condition = h.compare(Pred::ne, arith::ExtUIOp::create(h.b, h.loc, h.i64(), h.load(h.b.getI8Type(), pointer(op.getCond()))),
-                              h.constant(0));
-  auto choice = scf::IfOp::create(h.b, h.loc, types, condition, true);
-  for (int branch = 0; branch < 2; ++branch) {
-    OpBuilder::InsertionGuard guard(h.b);
-    Block &block = branch ? op.getElseBranch().front() : op.getThenBranch().front();
-    h.b.setInsertionPointToStart(branch ? choice.elseBlock() : choice.thenBlock());
-    auto outer = symbols;
-    Scope scope;
-    scopes.push_back(&scope);
-    if (failed(emitBlock(block)))
-      return failure();
-    SmallVector<Value> results;
-    for (Value v : block.getTerminator()->getOperands()) {
-      SmallVector<Value> dims = sizesOf(v);
-      results.push_back(isa<RankedTensorType>(v.getType()) ? own(v) : pointer(v));
-      results.append(dims);
-    }
-    freeScope();
-    scopes.pop_back();
-    symbols = outer;
-    scf::YieldOp::create(h.b, h.loc, results);
-  }
-  unsigned at = 0;
-  for (Value r : op.getResults()) {
-    Value p = choice.getResult(at++);
-    if (auto t = dyn_cast<RankedTensorType>(r.getType())) {
-      SmallVector<Value> dims(choice.getResults().slice(at, t.getRank()));
-      at += t.getRank();
-      runtimeDims[r] = dims;
-      setOwned(r, p);
-    } else {
-      pointers[r] = p;
-    }
-  }
-  return success();
-}
-
-LogicalResult GraphLowering::emitLoop(onnx::LoopOp op) {
-  Block &body = op.getBody().front();
-  size_t carried = op.getVInitial().size();
-  size_t scanned = op.getNumResults() - carried;
-  Operation *yield = body.getTerminator();
-  Value limit = h.constant(INT64_MAX);
-  if (!onnx::isNone(op.getM()))
-    limit = h.load(h.i64(), pointer(op.getM()));
-  auto toBool = [&](Value p) {
-    Value wide = arith::ExtUIOp::create(h.b, h.loc, h.i64(), h.load(h.b.getI8Type(), p));
-    return h.compare(Pred::ne, wide, h.constant(0));
-  };
-  Value start = onnx::isNone(op.getCond()) ? arith::ConstantOp::create(h.b, h.loc, h.b.getBoolAttr(true)).getResult()
-                                           : toBool(pointer(op.getCond()));
-  SmallVector<Value> init = {h.constant(0), start};
-  for (Value v : op.getVInitial()) {
-    SmallVector<Value> dims = sizesOf(v);
-    if (isa<RankedTensorType>(v.getType())) {
-      Value n = bytes(cast<RankedTensorType>(v.getType()));
-      Value buffer = allocate(n);
-      h.copy(buffer, pointer(v), n);
-      init.push_back(buffer);
-    } else {
-      init.push_back(pointer(v));
-    }
-    init.append(dims);
-  }
-  // Scan outputs: rows are appended to growing buffers; their sizes are carried so that they are known afterwards.
-  SmallVector<Value> rows;
-  for (size_t i = 0; i < scanned; ++i) {
-    rows.push_back(h.call("ssmrt_rows_new", h.ptr(), {rt}));
-    auto t = cast<RankedTensorType>(yield->getOperand(1 + carried + i).getType());
-    for (AffineExpr e : onnx::getDimExprs(t))
-      init.push_back(size(e));
-  }
-  Value iterationSlot = h.slot(8), conditionSlot = h.slot(8);
-  SmallVector<Type> types(ValueRange(init).getTypes());
-  SmallVector<Location> locs(types.size(), h.loc);
-  auto loop = scf::WhileOp::create(h.b, h.loc, types, init);
-  {
-    OpBuilder::InsertionGuard guard(h.b);
-    Block *before = h.b.createBlock(&loop.getBefore(), {}, types, locs);
-    Value more = h.binary<arith::AndIOp>(before->getArgument(1), h.compare(Pred::slt, before->getArgument(0), limit));
-    scf::ConditionOp::create(h.b, h.loc, more, before->getArguments());
-    Block *after = h.b.createBlock(&loop.getAfter(), {}, types, locs);
-    auto outer = symbols;
-    Scope scope;
-    scopes.push_back(&scope);
-    h.store(after->getArgument(0), iterationSlot);
-    h.store(arith::ExtUIOp::create(h.b, h.loc, h.b.getI8Type(), after->getArgument(1)), conditionSlot);
-    pointers[body.getArgument(0)] = iterationSlot;
-    pointers[body.getArgument(1)] = conditionSlot;
-    unsigned at = 2;
-    SmallVector<Value> old;
-    for (size_t i = 0; i < carried; ++i) {
-      Value arg = body.getArgument(i + 2);
-      pointers[arg] = after->getArgument(at++);
-      if (auto t = dyn_cast<RankedTensorType>(arg.getType())) {
-        old.push_back(pointers[arg]);
-        runtimeDims[arg] = SmallVector<Value>(after->getArguments().slice(at, t.getRank()));
-        at += t.getRank();
-      }
-    }
-    if (failed(emitBlock(body)))
-      return failure();
-    SmallVector<Value> next = {h.add(after->getArgument(0), h.constant(1)), toBool(pointer(yield->getOperand(0)))};
-    // Rows first: a yielded value may be carried as well, and carrying hands its buffer over.
-    SmallVector<Value> rowDims;
-    for (size_t i = 0; i < scanned; ++i) {
-      Value v = yield->getOperand(1 + carried + i);
-      h.call("ssmrt_rows_push", {}, {rt, rows[i], pointer(v), bytes(cast<RankedTensorType>(v.getType()))});
-      rowDims.append(sizesOf(v));
-    }
-    for (size_t i = 0; i < carried; ++i) {
-      Value v = yield->getOperand(1 + i);
-      SmallVector<Value> dims = sizesOf(v);
-      next.push_back(isa<RankedTensorType>(v.getType()) ? own(v) : pointer(v));
-      next.append(dims);
-    }
-    next.append(rowDims);
-    freeScope();
-    for (Value p : old)
-      h.call("ssmrt_free", {}, {rt, p});
-    scopes.pop_back();
-    symbols = outer;
-    scf::YieldOp::create(h.b, h.loc, next);
-  }
-  unsigned at = 2;
-  for (auto [i, r] : llvm::enumerate(op.getResults())) {
-    auto t = dyn_cast<RankedTensorType>(r.getType());
-    if (i < carried) {
-      Value p = loop.getResult(at++);
-      if (!t) {
-        pointers[r] = p;
-        continue;
-      }
-      runtimeDims[r] = SmallVector<Value>(loop.getResults().slice(at, t.getRank()));
-      at += t.getRank();
-      setOwned(r, p);
-      continue;
-    }
-    SmallVector<Value> dims = {loop.getResult(0)};
-    Value n = h.mul(loop.getResult(0), h.constant(elementBytes(t.getElementType())));
-    for (int64_t k = 1; k < t.getRank(); ++k) {
-      dims.push_back(loop.getResult(at++));
-      n = h.mul(n, dims.back());
-    }
-    runtimeDims[r] = dims;
-    Value buffer = allocate(n);
-    h.call("ssmrt_rows_take", {}, {rt, rows[i - carried], buffer});
-    setOwned(r, buffer);
-  }
-  return success();
-}
-
-LogicalResult GraphLowering::emitScan(onnx::ScanOp op) {
-  Block &body = op.getBody().front();
-  size_t scanned = op.getNumScanInputs(), carried = op.getInputs().size() - scanned;
-  auto nonzero = [](std::optional<ArrayRef<int64_t>> a) { return a && llvm::any_of(*a, [](int64_t v) { return v != 0; }); };
-  if (nonzero(op.getScanInputAxes()) || nonzero(op.getScanOutputAxes()))
-    return op.emitError("Scan axes other than 0 must have been normalised");
-  auto reversed = [](std::optional<ArrayRef<int64_t>> a, size_t i) { return a && i < a->size() && (*a)[i] == 1; };
-  Operation *yield = body.getTerminator();
-  Value length = sizesOf(op.getInputs()[carried])[0];
-  for (size_t i = 1; i < scanned; ++i) {
-    Value other = sizesOf(op.getInputs()[carried + i])[0];
-    fail(h.compare(Pred::ne, other, length), "node '" + nodeName(op.getLoc()) + "': scanned inputs differ in length", other, length);
-  }
-  SmallVector<Value> init, results;
-  for (Value v : op.getInputs().take_front(carried)) {
-    Value n = bytes(cast<RankedTensorType>(v.getType()));
-    Value buffer = allocate(n);
-    h.copy(buffer, pointer(v), n);
-    init.push_back(buffer);
-  }
-  for (size_t i = carried; i < op.getNumResults(); ++i)
-    results.push_back(allocate(bytes(cast<RankedTensorType>(op.getResult(i).getType()))));
-  auto loop = scf::ForOp::create(h.b, h.loc, h.constant(0), length, h.constant(1), init);
-  {
-    OpBuilder::InsertionGuard guard(h.b);
-    h.b.setInsertionPointToStart(loop.getBody());
-    auto outer = symbols;
-    Scope scope;
-    scopes.push_back(&scope);
-    Value i = loop.getInductionVar();
-    Value mirrored = h.binary<arith::SubIOp>(h.binary<arith::SubIOp>(length, h.constant(1)), i);
-    for (size_t k = 0; k < carried; ++k)
-      pointers[body.getArgument(k)] = loop.getRegionIterArgs()[k];
-    for (size_t k = 0; k < scanned; ++k) {
-      Value arg = body.getArgument(carried + k);
-      Value row = bytes(cast<RankedTensorType>(arg.getType()));
-      Value at = reversed(op.getScanInputDirections(), k) ? mirrored : i;
-      pointers[arg] = h.offset(pointer(op.getInputs()[carried + k]), h.mul(at, row));
-    }
-    if (failed(emitBlock(body)))
-      return failure();
-    for (size_t k = carried; k < op.getNumResults(); ++k) {
-      Value v = yield->getOperand(k);
-      Value row = bytes(cast<RankedTensorType>(v.getType()));
-      Value at = reversed(op.getScanOutputDirections(), k - carried) ? mirrored : i;
-      h.copy(h.offset(results[k - carried], h.mul(at, row)), pointer(v), row);
-    }
-    SmallVector<Value> next;
-    for (size_t k = 0; k < carried; ++k)
-      next.push_back(own(yield->getOperand(k)));
-    freeScope();
-    for (size_t k = 0; k < carried; ++k)
-      h.call("ssmrt_free", {}, {rt, loop.getRegionIterArgs()[k]});
-    scopes.pop_back();
-    symbols = outer;
-    scf::YieldOp::create(h.b, h.loc, next);
-  }
-  for (auto [i, r] : llvm::enumerate(op.getResults()))
-    setOwned(r, i < carried ? loop.getResult(i) : results[i - carried]);
-  return success();
-}
-
-LogicalResult GraphLowering::emitSequence(Operation *op) {
-  StringRef name = op->getName().stripDialect();
-  Value r = op->getNumResults() ? op->getResult(0) : Value();
-  auto insert = [&](Value sequence, Value position, Value v) {
-    auto t = cast<RankedTensorType>(v.getType());
-    h.call("ssmrt_sequence_insert", {}, {rt, sequence, position, h.constant32(onnxDtype(t.getElementType())),
-                                         h.constant32(t.getRank()), dimsArray(t), pointer(v)});
-  };
-  auto position = [&](Value v) {
-    Type t = cast<TensorType>(v.getType()).getElementType();
-    Value p = h.load(storageType(t), pointer(v));
-    return t.isInteger(64) ? p : arith::ExtSIOp::create(h.b, h.loc, h.i64(), p).getResult();
-  };
-  Value append = h.constant(INT64_MAX);
-  if (name == "SequenceEmpty" || name == "SequenceConstruct") {
-    pointers[r] = h.call("ssmrt_sequence_new", h.ptr(), {rt});
-    for (Value v : op->getOperands())
-      insert(pointers[r], append, v);
-    return success();
-  }
-  if (name == "SequenceInsert" || name == "SequenceErase") {
-    bool isInsert = name == "SequenceInsert";
-    pointers[r] = h.call("ssmrt_sequence_copy", h.ptr(), {rt, pointer(op->getOperand(0))});
-    Value at = op->getOperand(isInsert ? 2 : 1);
-    Value where = onnx::isNone(at) ? (isInsert ? append : h.constant(-1)) : position(at);
-    if (isInsert)
-      insert(pointers[r], where, op->getOperand(1));
-    else
-      h.call("ssmrt_sequence_erase", {}, {rt, pointers[r], where});
-    return success();
-  }
-  auto adopt = [&](Value element) { // a tensor ssm_value becomes a buffer of this block
-    auto t = cast<RankedTensorType>(r.getType());
-    SmallVector<Value> dims;
-    Value n = h.constant(elementBytes(t.getElementType()));
-    for (int64_t i = 0; i < t.getRank(); ++i) {
-      dims.push_back(h.load(h.i64(), h.offset(element, kShapeOffset + 8 * i)));
-      n = h.mul(n, dims.back());
-    }
-    runtimeDims[r] = dims;
-    Value buffer = allocate(n);
-    h.copy(buffer, h.load(h.ptr(), h.offset(element, kDataOffset)), n);
-    setOwned(r, buffer);
-  };
-  if (name == "SequenceAt") {
-    adopt(h.call("ssmrt_sequence_at", h.ptr(), {rt, pointer(op->getOperand(0)), position(op->getOperand(1))}));
-    return success();
-  }
-  if (name == "SequenceLength") {
-    Value buffer = allocate(h.constant(8));
-    h.store(h.load(h.i64(), h.offset(pointer(op->getOperand(0)), kShapeOffset)), buffer);
-    setOwned(r, buffer);
-    return success();
-  }
-  if (name == "ConcatFromSequence") {
-    adopt(h.call("ssmrt_sequence_concat", h.ptr(), {rt, pointer(op->getOperand(0)), h.constant(onnx::intAttr(op, "axis")),
-                                                     h.constant(onnx::intAttr(op, "new_axis"))}));
-    return success();
-  }
-  if (name == "SplitToSequence") {
-    Value x = op->getOperand(0), split = op->getOperand(1);
-    auto t = cast<RankedTensorType>(x.getType());
-    Value sizes = h.slot(8), n = h.constant(-1);
-    if (!onnx::isNone(split)) {
-      auto st = cast<RankedTensorType>(split.getType());
-      n = st.getRank() ? count(st) : h.constant(0); // 0: one size for all parts
-      sizes = pointer(split);
-      if (!st.getElementType().isInteger(64))
-        return op->emitError("split of int32 is not supported");
-    }
-    pointers[r] = h.call("ssmrt_sequence_split", h.ptr(),
-                         {rt, h.constant32(onnxDtype(t.getElementType())), h.constant32(t.getRank()), dimsArray(t), pointer(x),
-                          h.constant(onnx::intAttr(op, "axis")), n, sizes, h.constant(onnx::intAttr(op, "keepdims", 1))});
-    return success();
-  }
-  if (name == "OptionalHasElement") {
-    Value buffer = allocate(h.constant(1));
-    bool has = op->getNumOperands() && !onnx::isNone(op->getOperand(0));
-    h.store(arith::ConstantOp::create(h.b, h.loc, h.b.getI8IntegerAttr(has)), buffer);
-    setOwned(r, buffer);
-    return success();
-  }
-  return op->emitError("operator ") << name << " is not supported";
-}
-
 LogicalResult GraphLowering::emitReturn(func::ReturnOp op) {
   for (auto [i, v] : llvm::enumerate(op.getOperands())) {
     Value place = h.offset(out, kValueBytes * i);
     auto t = dyn_cast<RankedTensorType>(v.getType());
     if (!t) {
-      h.call("ssmrt_output_sequence", {}, {rt, place, pointer(v)});
+      h.call("ssmrt_output_value", {}, {rt, place, pointer(v)});
       continue;
     }
     if (auto it = outputs.find(v); it != outputs.end() && it->second == (int64_t)i)
@@ -818,6 +440,7 @@ LogicalResult GraphLowering::run(func::FuncOp main) {
   return success();
 }
 
+namespace {
 struct LowerGraphPass : ssm::impl::LowerGraphBase<LowerGraphPass> {
   void runOnOperation() override {
     auto main = getOperation().lookupSymbol<func::FuncOp>("main");

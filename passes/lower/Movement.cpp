@@ -279,23 +279,6 @@ LogicalResult dims(Operation *op, Emitter &e) {
   return success();
 }
 
-LogicalResult dropout(Operation *op, Emitter &e) {
-  if (op->getNumOperands() > 2 && !onnx::isNone(op->getOperand(2))) {
-    auto training = onnx::intValues(op->getOperand(2));
-    auto ratio = onnx::constantValue(op->getOperand(1));
-    bool zero = ratio && isa<FloatType>(ratio.getElementType()) && (*ratio.getValues<APFloat>().begin()).isZero();
-    if ((!training || (*training)[0]) && !zero)
-      return op->emitError("Dropout in training mode is random and not supported");
-  }
-  Tensor x = e.operand(op, 0);
-  AffineMap identity = e.b.getMultiDimIdentityMap(x.rank());
-  e.setResult(op, 0, e.map(Emitter::resultType(op), {{x, identity}}, [](Scalar &, ValueRange v) { return v[0]; }));
-  if (auto mask = Emitter::resultType(op, 1)) {
-    Scalar s = e.scalar();
-    e.setResult(op, 1, e.fill(mask, s.store(s.constant(mask.getElementType(), 1.0), mask.getElementType())));
-  }
-  return success();
-}
 } // namespace
 
 void ssm::populateMovement(Registry &r) {
@@ -315,5 +298,4 @@ void ssm::populateMovement(Registry &r) {
   r.lower("Shape", sizes);
   r.lower("Size", sizes);
   r.lower("Dims", dims);
-  r.lower("Dropout", dropout);
 }

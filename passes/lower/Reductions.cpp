@@ -92,8 +92,6 @@ LogicalResult reduceRuntimeAxes(Operation *op, Emitter &e, Kind kind) {
   bool keep = result.getRank() == x.rank(), logSumExp = op->getName().stripDialect() == "ReduceLogSumExp";
   if (logSumExp)
     kind = {[](Scalar &s, Type t) { return s.lowest(t); }, [](Scalar &s, Value a, Value v, Type t) { return s.max(a, v, t); }, {}};
-  if (t.isInteger(1))
-    return op->emitError("a reduction of bools over axes computed at run time is not supported");
   auto cmp = [&](Value a, Value b) -> Value { return arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::eq, a, b); };
   SmallVector<Value> reduced, before; // before: number of kept dimensions in front
   Value kept = e.index(0), count = e.index(1);

@@ -27,6 +27,9 @@ const Registry &Registry::get() {
     populateScan(r);
     populateSelectiveScan(r);
     populateSemiseparable(r);
+    populateSelection(r);
+    populateSignal(r);
+    populateRandom(r);
     return r;
   }();
   return registry;

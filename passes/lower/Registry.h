@@ -66,6 +66,9 @@ void populateConvolutions(Registry &);
 void populateScan(Registry &);
 void populateSelectiveScan(Registry &);
 void populateSemiseparable(Registry &);
+void populateSelection(Registry &);
+void populateSignal(Registry &);
+void populateRandom(Registry &);
 
 } // namespace ssm
 #endif

@@ -56,7 +56,7 @@ int32_t ssm_generated_main(ssmrt *rt, const ssm_value *in, ssm_value *out) {
       ssmrt_rows_push(rt, rows, arena + 3 * i, 12);
     if (ssmrt_rows_count(rows) != length)
       ssmrt_fail(rt, 2, "rows are missing");
-    ssmrt_rows_take(rt, rows, out[0].data);
+    ssmrt_rows_take(rt, rows, out[0].data, 0);
   }
   ssm_value *s = in[2].kind ? ssmrt_sequence_copy(rt, &in[2]) : ssmrt_sequence_new(rt);
   if (mode == GROW_SEQUENCE)
@@ -70,7 +70,7 @@ int32_t ssm_generated_main(ssmrt *rt, const ssm_value *in, ssm_value *out) {
     ssmrt_sequence_erase(rt, other, 0);
     ssmrt_sequence_erase(rt, other, -1);
     ssmrt_sequence_insert(rt, other, 1, 1, 1, dims + 1, rt->side);
-    ssmrt_output_sequence(rt, &out[1], mode == GROW_SEQUENCE ? s : other);
+    ssmrt_output_value(rt, &out[1], mode == GROW_SEQUENCE ? s : other);
     return 0;
   }
   ssm_value *parts = ssmrt_sequence_split(rt, 1, 2, dims, out[0].data, -1, -1, 0, 0);
@@ -81,6 +81,6 @@ int32_t ssm_generated_main(ssmrt *rt, const ssm_value *in, ssm_value *out) {
   joined = ssmrt_sequence_concat(rt, ssmrt_sequence_split(rt, 1, 2, dims, out[0].data, 1, 2, sizes, 1), -1, 0);
   if (length && memcmp(joined->data, out[0].data, length * 12))
     ssmrt_fail(rt, 2, "split and concat are not inverse");
-  ssmrt_output_sequence(rt, &out[1], parts);
+  ssmrt_output_value(rt, &out[1], parts);
   return 0;
 }

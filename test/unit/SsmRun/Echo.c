@@ -29,7 +29,7 @@ int32_t ssm_generated_main(ssmrt *rt, const ssm_value *in, ssm_value *out) {
       memcpy(ssmrt_output(rt, &out[i], in[i].dtype, 2, in[i].shape), in[i].data,
              in[i].shape[0] * in[i].shape[1] * width(in[i].dtype));
     if (in[i].kind == SSM_SEQUENCE)
-      ssmrt_output_sequence(rt, &out[i], &in[i]);
+      ssmrt_output_value(rt, &out[i], &in[i]);
   }
   if (in[0].shape[0] == 13)
     ssmrt_fail(rt, 2, "node 'echo': thirteen rows");
