@@ -409,6 +409,18 @@ void Importer::importOperator(Node &n, Location loc) {
   const pb::OpSchema *schema = pb::OpSchemaRegistry::Schema(n.op, n.version, n.domain);
   if (n.domain == "ai.onnx.ml" || n.domain == "ai.onnx.training" || n.domain == "ai.onnx.preview.training")
     throw Refusal{"operators of " + n.domain + " are not supported"};
+  // ai.onnx has these two as they are.
+  if (microsoft && (n.op == "LinearAttention" || n.op == "CausalConvWithState")) {
+    n.domain.clear();
+    n.version = 27;
+    schema = pb::OpSchemaRegistry::Schema(n.op, n.version, n.domain);
+    for (auto &[name, a] : n.attributes)
+      if (!schema->attributes().count(name.str()) && a->i() != 0)
+        throw Refusal{"attribute '" + name.str() + "' is not supported"};
+  }
+  // onnxruntime writes SimplifiedLayerNormalization into the default domain.
+  if ((microsoft || !schema) && expandVendor(n, loc))
+    return;
   if (!schema)
     throw Refusal{"unknown operator; give its body as a model-local function"};
   n.version = schema->SinceVersion();

@@ -74,6 +74,10 @@ private:
   /// Tells the function body of a node what it needs to know of its operands and only the node's result says.
   void completeOperands(Node &node, mlir::Location loc);
 
+  // Vendor.cpp
+  /// Takes an operator of com.microsoft through a body of ai.onnx operators; false where there is none.
+  bool expandVendor(Node &node, mlir::Location loc);
+
   // Tensors.cpp
   mlir::Type elementType(int32_t dtype);
   mlir::Type typeOf(const pb::TypeProto &type, bool symbolic);
