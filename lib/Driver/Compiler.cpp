@@ -188,6 +188,7 @@ int Compilation::phasesOf() {
   (*module)->removeAttr(kMissedAttr);
   if (!phase("group", [&] {
         return passes(*module, [](OpPassManager &pm) {
+          pm.addPass(createNormaliseScans());
           pm.addPass(createPackWeights());
           pm.addPass(createFormDispatches());
           pm.addPass(createLowerGraph());

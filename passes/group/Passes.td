@@ -26,6 +26,17 @@ def PackWeights : Pass<"ssm-pack-weights", "::mlir::ModuleOp"> {
   let dependentDialects = ["::ssm::SsmDialect"];
 }
 
+def NormaliseScans : Pass<"ssm-normalise-scans", "::mlir::ModuleOp"> {
+  let summary = "makes every sequential loop an onnx.Scan along axis 0";
+  let description = [{
+    An ssm.recurrence becomes an onnx.Scan; sequences and outputs along another axis are transposed around the loop:
+
+        %f, %y = ssm.recurrence sequences(%x) initial(%h) {axes = [1], ...}
+     -> %t = onnx.Transpose(%x) {perm = [1, 0, 2]} ; %f, %y = onnx.Scan(%h, %t) {num_scan_inputs = 1}
+  }];
+  let dependentDialects = ["::ssm::SsmDialect", "::ssm::onnx::OnnxDialect"];
+}
+
 def LowerGraph : Pass<"ssm-lower-graph", "::mlir::ModuleOp"> {
   let summary = "turns @main into host code: allocation, shape arithmetic, control flow and calls of dispatches";
   let description = [{

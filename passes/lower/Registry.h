@@ -26,8 +26,9 @@ struct Lowering {
 class Registry {
 public:
   static const Registry &get();
-  const Lowering *lookup(mlir::Operation *op) const {
-    auto it = table.find(op->getName().getStringRef());
+  const Lowering *lookup(mlir::Operation *op) const { return lookup(op->getName().getStringRef()); }
+  const Lowering *lookup(llvm::StringRef name) const {
+    auto it = table.find(name);
     return it == table.end() ? nullptr : &it->second;
   }
   void element(llvm::StringRef name, decltype(Lowering::element) fn, decltype(Lowering::align) align = {}) {

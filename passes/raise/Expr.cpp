@@ -1,6 +1,7 @@
 //===- Expr.cpp - expression nodes and how they simplify -------------------===//
 #include "passes/raise/Expr.h"
 #include "llvm/ADT/SetVector.h"
+#include "llvm/Support/xxhash.h"
 
 using namespace mlir;
 using namespace ssm;
@@ -21,6 +22,26 @@ void Expr::Profile(llvm::FoldingSetNodeID &id) const {
     id.AddPointer(e);
 }
 
+/// A hash that is the same in every run.
+static uint64_t mixed(uint64_t a, uint64_t b) {
+  uint64_t h = (a ^ (b + 0x9e3779b97f4a7c15ull + (a << 6) + (a >> 2))) * 0xff51afd7ed558ccdull;
+  return h ^ (h >> 32);
+}
+
+/// Structure of an index; a constant added at the top does not count, and nothing depends on addresses.
+static uint64_t shapeOf(AffineExpr e, bool top = true) {
+  if (auto c = dyn_cast<AffineConstantExpr>(e))
+    return top ? 1 : mixed(2, c.getValue());
+  if (auto d = dyn_cast<AffineDimExpr>(e))
+    return mixed(3, d.getPosition());
+  if (auto s = dyn_cast<AffineSymbolExpr>(e))
+    return mixed(4, s.getPosition());
+  auto b = cast<AffineBinaryOpExpr>(e);
+  if (top && e.getKind() == AffineExprKind::Add && isa<AffineConstantExpr>(b.getRHS()))
+    return shapeOf(b.getLHS(), true);
+  return mixed((unsigned)e.getKind(), mixed(shapeOf(b.getLHS(), false), shapeOf(b.getRHS(), false)));
+}
+
 ExprRef Exprs::unique(Expr &&e) {
   llvm::FoldingSetNodeID id;
   e.Profile(id);
@@ -32,6 +53,16 @@ ExprRef Exprs::unique(Expr &&e) {
       e.height = std::max(e.height, o->height);
   if (e.kind == Expr::Kind::Reduce)
     e.height += e.indices.size();
+  uint64_t bits;
+  memcpy(&bits, &e.number, sizeof(bits));
+  uint64_t shape = mixed(mixed((unsigned)e.kind, llvm::xxh3_64bits(e.name)), bits);
+  if (e.source)
+    shape = mixed(shape, ordinals.try_emplace(e.source, ordinals.size()).first->second);
+  for (AffineExpr i : e.indices)
+    shape = mixed(shape, shapeOf(i));
+  for (ExprRef o : e.operands)
+    shape = mixed(shape, o ? o->shape : 0);
+  e.shape = shape;
   e.indices = e.indices.copy(allocator);
   e.operands = e.operands.copy(allocator);
   e.name = e.name.copy(allocator);
@@ -249,7 +280,7 @@ ExprRef Exprs::op(StringRef name, ArrayRef<ExprRef> operands, Type type, Operati
   }
   SmallVector<ExprRef> sorted(operands);
   if (name == "Add" || name == "Mul" || name == "Max" || name == "Min" || name == "Sum")
-    llvm::sort(sorted, [](ExprRef x, ExprRef y) { return x->id < y->id; });
+    llvm::sort(sorted, [](ExprRef x, ExprRef y) { return std::pair(x->shape, x->id) < std::pair(y->shape, y->id); });
   if (name == "Sum" && sorted.size() == 2)
     e.name = "Add";
   e.operands = sorted;
@@ -364,6 +395,26 @@ ExprRef Exprs::replace(ExprRef root, const DenseMap<AffineExpr, AffineExpr> &map
         r = reduce(e->name, e->indices, operands[0]);
       break;
     }
+    return done[e] = r;
+  };
+  return walk(root);
+}
+
+ExprRef Exprs::replace(ExprRef root, const DenseMap<ExprRef, ExprRef> &nodes) {
+  DenseMap<ExprRef, ExprRef> done(nodes);
+  std::function<ExprRef(ExprRef)> walk = [&](ExprRef e) -> ExprRef {
+    if (!e)
+      return e;
+    if (auto it = done.find(e); it != done.end())
+      return it->second;
+    SmallVector<ExprRef> operands;
+    for (ExprRef o : e->operands)
+      operands.push_back(walk(o));
+    ExprRef r = e;
+    if (ArrayRef<ExprRef>(operands) != e->operands)
+      r = e->kind == Expr::Kind::Op       ? op(e->name, operands, e->type, e->prototype)
+          : e->kind == Expr::Kind::Select ? select(e->indices, operands[0], operands[1])
+                                          : reduce(e->name, e->indices, operands[0]);
     return done[e] = r;
   };
   return walk(root);

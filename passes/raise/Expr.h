@@ -42,6 +42,7 @@ struct Expr : llvm::FoldingSetNode {
   llvm::ArrayRef<const Expr *> operands;
   uint32_t height = 0;          // nesting depth of reductions
   uint32_t id = 0;              // order of making
+  uint64_t shape = 0;           // hash without ids and without constants added to indices: orders commutative operands
 
   bool isOp(llvm::StringRef op) const { return kind == Kind::Op && name == op; }
   bool isSum() const { return kind == Kind::Reduce && name == "ReduceSum"; }
@@ -93,6 +94,8 @@ public:
   /// keep a read (with its indices replaced).
   using ReadFn = std::function<ExprRef(ExprRef read)>;
   ExprRef replace(ExprRef e, const llvm::DenseMap<mlir::AffineExpr, mlir::AffineExpr> &iterators, const ReadFn &reads = {});
+  /// The same expression with subexpressions replaced, the largest first.
+  ExprRef replace(ExprRef e, const llvm::DenseMap<ExprRef, ExprRef> &nodes);
   /// All reads of an expression, each once.
   llvm::SmallVector<ExprRef> readsOf(ExprRef e);
   bool reads(ExprRef e, llvm::function_ref<bool(mlir::Value)> which);
@@ -101,12 +104,15 @@ public:
   /// Where expansion stops: a value for which this holds is read, not looked through. Changing it forgets nothing that
   /// was already expanded; call forget() for that.
   std::function<bool(mlir::Value)> isLeaf;
-  /// Elementwise operators and contractions are looked through unless this says no.
+  /// Elementwise operators and contractions are looked through unless this says no; Concat and Pad, where the place is in
+  /// more than one piece, only if it says yes.
   std::function<bool(mlir::Operation *)> expands;
   /// What a value that is no tensor result (a block argument) reads as; null for a plain read.
   std::function<ExprRef(mlir::Value, llvm::ArrayRef<mlir::AffineExpr>)> argument;
   /// The element of a value.
   ExprRef at(mlir::Value v, llvm::ArrayRef<mlir::AffineExpr> indices);
+  /// The element of a value that is looked through even where it is a leaf itself.
+  ExprRef definition(mlir::Value v, llvm::ArrayRef<mlir::AffineExpr> indices);
   /// The element of a scalar or one-element integer value as an affine expression.
   mlir::AffineExpr indexValue(mlir::Value v, int64_t element = 0);
   void forget() { memo.clear(); }
@@ -139,8 +145,12 @@ private:
   llvm::DenseMap<std::pair<mlir::AffineExpr, uint32_t>, mlir::AffineExpr> bound;
   llvm::DenseMap<std::pair<mlir::Value, llvm::ArrayRef<mlir::AffineExpr>>, ExprRef> memo;
   llvm::DenseMap<ExprRef, std::unique_ptr<Indices>> freeMemo;
+  llvm::DenseMap<mlir::Value, uint32_t> ordinals; // of sources, in order of first read
   uint32_t made = 0, depth = 0;
 };
+
+/// Operators that only move, repeat or pick elements.
+bool isMovement(mlir::Operation *op);
 
 /// For debugging and tests: d0, d1 are iterators; sources are named by `name`.
 void print(ExprRef e, llvm::raw_ostream &os, llvm::function_ref<std::string(mlir::Value)> name);

@@ -42,3 +42,15 @@ void ssm::noteMissed(Operation *op, const Twine &reason) {
   entries.push_back(entry);
   module->setAttr(kMissedAttr, b.getArrayAttr(entries));
 }
+
+void ssm::eraseDeadOps(Region &region) {
+  for (Block &block : region)
+    for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block))) {
+      if (isOpTriviallyDead(&op)) {
+        op.erase();
+        continue;
+      }
+      for (Region &inner : op.getRegions())
+        eraseDeadOps(inner);
+    }
+}

@@ -17,6 +17,8 @@ mlir::Location fusedLocation(llvm::ArrayRef<mlir::Operation *> ops);
 llvm::SmallVector<mlir::StringAttr> nodeNames(mlir::Location loc);
 /// Notes that the nodes of `op` were not raised, with the reason in words; the same reason at the same nodes only once.
 void noteMissed(mlir::Operation *op, const llvm::Twine &reason);
+/// Takes operators away whose results nothing reads, in a region and the regions in it.
+void eraseDeadOps(mlir::Region &region);
 
 } // namespace ssm
 #endif

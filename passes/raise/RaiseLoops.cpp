@@ -3,6 +3,7 @@
 // reason under `missed`.
 //===----------------------------------------------------------------------===//
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "passes/raise/LoopForm.h"
 #include "passes/raise/Passes.h"
 #include "passes/raise/Provenance.h"
 
@@ -16,14 +17,34 @@ namespace ssm {
 
 namespace {
 struct RaiseLoopsPass : ssm::impl::RaiseLoopsBase<RaiseLoopsPass> {
+  using RaiseLoopsBase::RaiseLoopsBase;
   void runOnOperation() override {
     auto main = getOperation().lookupSymbol<func::FuncOp>("main");
     if (!main)
       return;
-    main.walk([](Operation *op) {
+    SmallVector<Operation *> loops; // inner ones first
+    main.walk([&](Operation *op) {
       if (isa<onnx::ScanOp, onnx::LoopOp>(op))
-        noteMissed(op, "the loop is no recurrence that is recognised");
+        loops.push_back(op);
     });
+    for (Operation *loop : loops)
+      raise(loop);
+    eraseDeadOps(main.getBody());
+    replaceSymbols(main, sizes);
+  }
+  SymbolMap sizes;
+  void raise(Operation *loop) {
+    Exprs x(&getContext());
+    std::string reason;
+    std::optional<LoopForm> form = loopForm(loop, x, reason);
+    if (!form || !raiseLoop(*form, x, reason)) {
+      noteMissed(loop, reason);
+      return;
+    }
+    sizes.insert(form->sizes.begin(), form->sizes.end());
+    for (Operation *op : llvm::reverse(form->nodes))
+      if (op->use_empty())
+        op->erase();
   }
 };
 } // namespace

@@ -1,0 +1,162 @@
+//===- Sequential.cpp - what stays a recurrence ----------------------------===//
+// Work that does not depend on the carries is done for all steps before the recurrence.
+//===----------------------------------------------------------------------===//
+#include "dialects/Ssm/SsmDialect.h"
+#include "passes/raise/Raiser.h"
+
+using namespace mlir;
+using namespace ssm;
+
+static RankedTensorType typeOf(Value v) { return cast<RankedTensorType>(v.getType()); }
+
+bool Raiser::raiseSequential(ArrayRef<LoopCarry *> unordered) {
+  // A carry whose next value is read by another's comes first.
+  Group group, left(unordered);
+  while (!left.empty()) {
+    auto *ready = llvm::find_if(left, [&](LoopCarry *c) {
+      return llvm::none_of(left, [&](LoopCarry *o) { return o != c && x.reads(c->next, [&](Value v) { return v == o->updated; }); });
+    });
+    if (ready == left.end())
+      return refuse("the carries' next values read each other");
+    group.push_back(*ready);
+    left.erase(ready);
+  }
+  auto isState = [&](Value v) {
+    return llvm::any_of(group, [&](LoopCarry *c) { return v == c->state || v == c->updated; });
+  };
+  Linear linear(x, isState); // only for readsState
+  auto region = std::make_unique<Region>();
+  Block *block = new Block;
+  region->push_back(block);
+  SmallVector<Value> sequences, initial;
+  DenseMap<ExprRef, ExprRef> hoisted;
+  bool written = true;
+  std::function<ExprRef(ExprRef)> hoist = [&](ExprRef e) -> ExprRef {
+    if (!e || e->kind == Expr::Kind::Constant)
+      return e;
+    if (auto it = hoisted.find(e); it != hoisted.end())
+      return it->second;
+    auto inner = [&] {
+      DenseMap<ExprRef, ExprRef> nodes;
+      for (ExprRef o : e->operands)
+        if (o)
+          nodes[o] = hoist(o);
+      return x.replace(e, nodes);
+    };
+    ExprRef r = e;
+    Indices own;
+    for (AffineExpr i : x.freeIterators(e))
+      if (i != loop.step)
+        own.push_back(i);
+    bool perStep = x.dependsOn(e, loop.step);
+    if (linear.readsState(e)) {
+      if (e->kind != Expr::Kind::Read)
+        r = inner();
+    } else if (e->kind == Expr::Kind::Op && llvm::all_of(e->operands, [&](ExprRef o) {
+                 return !o || x.freeIterators(o).size() < x.freeIterators(e).size();
+               })) {
+      r = inner(); // an outer product is cheaper in the step than as a tensor of all steps
+    } else if (perStep) {
+      Indices axes = {loop.step};
+      axes.append(own);
+      Value v = w.write(e, axes);
+      written &= v != nullptr;
+      if (!v)
+        return e;
+      sequences.push_back(v);
+      SmallVector<AffineExpr> dims;
+      for (AffineExpr i : own)
+        dims.push_back(x.sizeOf(i));
+      r = x.read(block->insertArgument(sequences.size() - 1, onnx::withDims(e->type, dims), w.loc), own);
+    } else if (e->kind != Expr::Kind::Read) {
+      Value v = w.write(e, own);
+      written &= v != nullptr;
+      if (!v)
+        return e;
+      r = x.read(v, own);
+    }
+    return hoisted[e] = r;
+  };
+  SmallVector<ExprRef> nexts;
+  for (LoopCarry *c : group)
+    nexts.push_back(hoist(c->next));
+  if (!written)
+    return refuse("work that does not depend on the state cannot be written for all steps at once");
+  if (sequences.empty()) {
+    sequences.push_back(w.write(x.constant(0, b.getF32Type()), {loop.step}));
+    block->addArgument(RankedTensorType::get({}, b.getF32Type()), w.loc);
+  }
+  DenseMap<Value, Value> arguments;
+  for (LoopCarry *c : group) {
+    arguments[c->state] = block->addArgument(c->state.getType(), w.loc);
+    Value v = w.write(initialOf(*c), c->dims);
+    if (!v)
+      return refuse("the state before the first step cannot be written as a tensor");
+    initial.push_back(w.reshape(v, onnx::getDimExprs(typeOf(c->state))));
+  }
+  OpBuilder body(b.getContext());
+  body.setInsertionPointToEnd(block);
+  ExprWriter inside(x, body, w.loc);
+  SmallVector<Value> yields, after;
+  for (auto [c, next] : llvm::zip(group, nexts)) {
+    // A next value of another carry of the group is read as that value.
+    ExprRef e = x.replace(next, DenseMap<AffineExpr, AffineExpr>{}, [&](ExprRef r) -> ExprRef {
+      Value v = arguments.lookup(r->source);
+      return v ? x.read(v, r->indices) : nullptr;
+    });
+    e = x.replace(e, DenseMap<AffineExpr, AffineExpr>{}, [&](ExprRef r) -> ExprRef {
+      for (auto [other, value] : llvm::zip(group, yields))
+        if (r->source == other->updated)
+          return x.read(value, r->indices);
+      return nullptr;
+    });
+    Value v = inside.write(e, c->dims);
+    if (!v)
+      return refuse("the step of the recurrence cannot be written with operators");
+    yields.push_back(inside.reshape(v, onnx::getDimExprs(typeOf(c->state))));
+  }
+  SmallVector<LoopCarry *> readCarries;
+  for (LoopCarry *c : group) {
+    bool outside = llvm::any_of(loop.outputs, [&](LoopOutput &o) { return readsCarry(o.element, *c); }) ||
+                   llvm::any_of(open, [&](LoopCarry *o) { return !llvm::is_contained(group, o) && readsCarry(o->next, *c); });
+    if (outside)
+      readCarries.push_back(c);
+  }
+  OperationState state(w.loc, "ssm.recurrence");
+  state.addOperands(sequences);
+  state.addOperands(initial);
+  SmallVector<Value> all(yields);
+  for (LoopCarry *c : group)
+    state.addTypes(c->state.getType());
+  for (LoopCarry *c : readCarries) {
+    SmallVector<AffineExpr> dims = {x.sizeOf(loop.step)};
+    for (AffineExpr d : c->dims)
+      dims.push_back(x.sizeOf(d));
+    state.addTypes(onnx::withDims(typeOf(c->state).getElementType(), dims));
+    all.push_back(yields[llvm::find(group, c) - group.begin()]);
+  }
+  ssm::YieldOp::create(body, w.loc, all);
+  state.addAttribute("operandSegmentSizes", b.getDenseI32ArrayAttr({(int32_t)sequences.size(), (int32_t)initial.size()}));
+  state.addAttribute("resultSegmentSizes", b.getDenseI32ArrayAttr({(int32_t)group.size(), (int32_t)readCarries.size()}));
+  state.addAttribute("axes", b.getDenseI64ArrayAttr(SmallVector<int64_t>(sequences.size(), 0)));
+  state.addAttribute("output_axes", b.getDenseI64ArrayAttr(SmallVector<int64_t>(readCarries.size(), 0)));
+  if (reversed)
+    state.addAttribute("reverse", b.getUnitAttr());
+  state.addRegion(std::move(region));
+  b.setInsertionPoint(loop.anchor);
+  Operation *op = b.create(state);
+  for (auto [i, c] : llvm::enumerate(group)) {
+    LoopCarry plain = *c;
+    if (plain.final)
+      setFinal(plain, op->getResult(i));
+    plain.final = nullptr;
+    const auto *at = llvm::find(readCarries, c);
+    if (at == readCarries.end())
+      continue;
+    Indices axes = {loop.step};
+    axes.append(c->dims.begin(), c->dims.end());
+    if (!resolveBySequence(plain, op->getResult(group.size() + (at - readCarries.begin())), axes))
+      return false;
+  }
+  return true;
+}
