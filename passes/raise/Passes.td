@@ -12,6 +12,23 @@ def SimplifySizes : Pass<"ssm-simplify-sizes", "::mlir::ModuleOp"> {
   let dependentDialects = ["::ssm::SsmDialect", "::ssm::onnx::OnnxDialect"];
 }
 
+def Reroll : Pass<"ssm-reroll", "::mlir::ModuleOp"> {
+  let summary = "turns unrolled recurrences into sequence mixers";
+  let description = [{
+    A chain of values in which each is the same expression of the one before, of slices at places that move evenly and of
+    values that stay, is a loop:
+
+        %h1 = onnx.Add(onnx.Mul(%a[1], %h0), %u[1])
+        %h2 = onnx.Add(onnx.Mul(%a[2], %h1), %u[2])   ->   %h = ssm.selective_scan ins(%a, %u)
+        ...
+        %h = onnx.Concat(%h0, %h1, %h2, ...)
+
+    Names and the order of operators do not matter. Linear in operators.
+  }];
+  let dependentDialects = ["::ssm::SsmDialect", "::ssm::onnx::OnnxDialect", "::mlir::arith::ArithDialect",
+    "::mlir::math::MathDialect"];
+}
+
 def RaiseLoops : Pass<"ssm-raise-loops", "::mlir::ModuleOp"> {
   let summary = "turns onnx.Scan and onnx.Loop into sequence mixers";
   let description = [{

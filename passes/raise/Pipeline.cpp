@@ -6,4 +6,5 @@ using namespace ssm;
 void ssm::buildRaisePipeline(mlir::OpPassManager &pm) {
   pm.addPass(createSimplifySizes());
   pm.addPass(createRaiseLoops());
+  pm.addPass(createReroll());
 }
