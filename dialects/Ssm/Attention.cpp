@@ -41,10 +41,7 @@ LogicalResult AttentionOp::verify() {
     if (failed(
             verifyOver(*this, "modifier", indexingMaps(*this)[3 + n], with({i, j}), {}, "a subset of (p, i, j)"))) // C2
       return failure();
-    Type t = getElementTypeOrSelf(modifier.getType());
-    if (!t.isIntOrFloat()) // C2
-      return emitOpError("elements of a modifier must be floats or integers, not ") << t;
-    arguments.push_back(scalarType(t));
+    arguments.push_back(scalarType(getElementTypeOrSelf(modifier.getType())));
   }
   if (failed(verifyOver(*this, "output", resultMap(*this, 0), with({i, f}), with({i, f}), "(p, i, f)")) ||
       failed(verifyOver(*this, "log_sum_exp", resultMap(*this, 1), with({i}), with({i}), "(p, i)")) ||
@@ -52,7 +49,8 @@ LogicalResult AttentionOp::verify() {
     return failure();
   if (getMaskedRows() != "nan" && getMaskedRows() != "zero") // C4
     return emitOpError("masked_rows must be nan or zero, not '") << getMaskedRows() << "'";
-  if (failed(verifyFloats(*this, {getQuery(), getKey(), getValue()})) || failed(verifyFloats(*this, getResults())))
+  if (failed(verifyScalars(*this, getModifiers())) || failed(verifyFloats(*this, {getQuery(), getKey(), getValue()})) ||
+      failed(verifyFloats(*this, getResults())))
     return failure();
   if (getScore().empty()) {
     if (!getModifiers().empty()) // C5

@@ -13,7 +13,7 @@ include "mlir/Interfaces/SideEffectInterfaces.td"
 ///   M2  all maps are over the same dims, without symbols, with one result per axis of their tensor
 ///   M3  a map's result is a dim, a dim floordiv a positive constant, or 0 for an axis of size 1; no dim occurs twice
 ///   M4  sizes that maps give to one dim agree where they are known, and every dim has a size
-///   M5  elements are f16, bf16, f32 or f64 where the description does not say otherwise
+///   M5  elements are f16, bf16, f32 or f64; those that only a region reads may also be integers of at least 8 bits or i1
 ///   M6  a region has one block with one scalar argument per value it stands for: f32 for narrower floats, else the
 ///       element type (signless), and ends with ssm.yield of values of the state type, f32 or f64 when an operand is f64
 ///   M7  a region holds scalar arith and math operations only and uses nothing defined outside of it
@@ -151,7 +151,7 @@ def Ssm_AttentionOp : Ssm_MixerOp<"attention", [AttrSizedResultSegments, Isolate
     | # | constraint |
     |---|---|
     | C1 | query is over (p, i, e), key over (p, j, e), value over (p, j, f); p may be shared through floordiv |
-    | C2 | modifiers are over any subset of (p, i, j), their elements floats, integers or i1 |
+    | C2 | modifiers are over any subset of (p, i, j) |
     | C3 | output is over (p, i, f), log_sum_exp over (p, i), probabilities over (p, i, j) |
     | C4 | masked_rows is nan or zero |
     | C5 | the score region takes the score, one index per dim of (p, i, j) and one scalar per modifier, and yields one value;

@@ -173,6 +173,17 @@ LogicalResult ssm::verifyFloats(Operation *op, ValueRange values) {
   return success();
 }
 
+LogicalResult ssm::verifyScalars(Operation *op, ValueRange values) {
+  for (Value v : values) {
+    Type t = getElementTypeOrSelf(v.getType());
+    unsigned width = t.isIntOrFloat() ? t.getIntOrFloatBitWidth() : 0;
+    if (isa<FloatType>(t) ? width < 16 : width != 1 && width < 8) // M5
+      return op->emitOpError("elements must be floats of at least 16 bits, integers of at least 8 bits or i1, not ")
+             << t;
+  }
+  return success();
+}
+
 LogicalResult ssm::verifyScalarRegion(Operation *op, Region &region, ArrayRef<Type> arguments, ArrayRef<Type> yields) {
   Block &block = region.front();
   if (block.getNumArguments() != arguments.size()) // M6
@@ -206,13 +217,12 @@ LogicalResult ssm::verifyForm(Operation *op) {
   return op->emitOpError("form '") << form.getValue() << "' is none of " << llvm::join(forms, ", "); // M8
 }
 
-StringRef ssm::preferredForm(Operation *op) {
-  if (auto form = op->getAttrOfType<StringAttr>("form"))
-    return form.getValue();
+/// Sizes of the iteration dims, kDynamic where they are not known.
+static SmallVector<int64_t> knownSizes(Operation *op) {
   SmallVector<int64_t> sizes;
   auto add = [&](AffineExpr e) {
     auto c = dyn_cast_if_present<AffineConstantExpr>(e);
-    sizes.push_back(c ? c.getValue() : kNominalSize);
+    sizes.push_back(c ? c.getValue() : ShapedType::kDynamic);
   };
   if (op->hasAttr("indexing_maps")) {
     llvm::for_each(iterationSizes(op), add);
@@ -221,10 +231,32 @@ StringRef ssm::preferredForm(Operation *op) {
     for (int64_t axis = 0; axis < type.getRank(); ++axis)
       add(sizeOf(type, axis));
   }
+  return sizes;
+}
+
+static StringRef cheapest(Operation *op, SmallVector<int64_t> sizes) {
+  for (int64_t &s : sizes)
+    if (ShapedType::isDynamic(s))
+      s = kNominalSize;
   auto mixer = cast<SequenceMixerOpInterface>(op);
   SmallVector<StringRef> forms = mixer.getForms();
   return *llvm::min_element(
       forms, [&](StringRef a, StringRef b) { return mixer.getCost(a, sizes) < mixer.getCost(b, sizes); });
+}
+
+StringRef ssm::preferredForm(Operation *op) {
+  if (auto form = op->getAttrOfType<StringAttr>("form"))
+    return form.getValue();
+  return cheapest(op, knownSizes(op));
+}
+
+StringRef ssm::shortForm(Operation *op) {
+  SmallVector<int64_t> sizes = knownSizes(op);
+  int64_t &length = sizes[cast<SequenceMixerOpInterface>(op).getTimeDim()];
+  if (!ShapedType::isDynamic(length))
+    return {};
+  length = 1;
+  return cheapest(op, sizes);
 }
 
 bool ssm::isConstantOf(Value value, double number) {

@@ -42,7 +42,8 @@ llvm::LogicalResult verifyMaps(mlir::Operation *op);
 /// A map over these dims only. Those in `required` must occur as they are; the others may be shared or broadcast.
 llvm::LogicalResult verifyOver(mlir::Operation *op, llvm::StringRef name, mlir::AffineMap map,
                                llvm::ArrayRef<int64_t> allowed, llvm::ArrayRef<int64_t> required, llvm::StringRef text);
-/// M5.
+/// M5 for states and results, and for what a region reads.
+llvm::LogicalResult verifyScalars(mlir::Operation *op, mlir::ValueRange values);
 llvm::LogicalResult verifyFloats(mlir::Operation *op, mlir::ValueRange values);
 /// M6 and M7. `yields` has the types of what ssm.yield gives.
 llvm::LogicalResult verifyScalarRegion(mlir::Operation *op, mlir::Region &region, llvm::ArrayRef<mlir::Type> arguments,

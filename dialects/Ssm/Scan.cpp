@@ -32,6 +32,8 @@ LogicalResult ScanOp::verify() {
     return emitOpError("has ") << getInputs().size() << " operands and " << getOutputs().size()
                                << " outputs, needs one each at least";
   auto first = cast<RankedTensorType>(getInputs()[0].getType());
+  if (failed(verifyScalars(*this, getInputs())))
+    return failure();
   int64_t axis = getDim();
   if (axis < 0 || axis >= first.getRank()) // C2
     return emitOpError("dim ") << axis << " is out of range for operands of rank " << first.getRank();
@@ -41,8 +43,6 @@ LogicalResult ScanOp::verify() {
     if (failed(verifyCompatibleShape(a, first)) || failed(verifyCompatibleShape(a, b)) ||
         a.getElementType() != b.getElementType()) // C1
       return emitOpError("operands must have one shape and outputs their types, got ") << a << " and " << b;
-    if (!a.getElementType().isIntOrFloat())
-      return emitOpError("elements must be floats or integers, not ") << a.getElementType();
     scalars.push_back(scalarType(a.getElementType()));
   }
   for (auto [name, values] : {std::pair<StringRef, ValueRange>{"initial", getInitial()}, {"final", getFinal()}}) {

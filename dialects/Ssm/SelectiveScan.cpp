@@ -48,7 +48,8 @@ LogicalResult SelectiveScanOp::verify() {
   if (failed(verifyOver(*this, "output", resultMap(*this, 0), dimRange(0, time + 1), dimRange(0, time + 1),
                         "(p, t)"))) // C5
     return failure();
-  if (failed(verifyFloats(*this, getInitial())) || failed(verifyFloats(*this, getResults())))
+  if (failed(verifyScalars(*this, getInputs())) || failed(verifyFloats(*this, getInitial())) ||
+      failed(verifyFloats(*this, getResults())))
     return failure();
   SmallVector<Type> arguments;
   for (Value v : getInputs())

@@ -1,11 +1,12 @@
 //===- Semiseparable.cpp - ssm.semiseparable -------------------------------===//
 #include "dialects/Ssm/Mixers.h"
+#include <cmath>
 
 using namespace mlir;
 using namespace ssm;
 
 namespace {
-constexpr double kChunk = 64;
+constexpr double kChunk = 16;
 enum Group : unsigned { Query, Key, Val, Decay, EraseLeft, EraseRight, Bonus, Gate, Initial };
 } // namespace
 
@@ -20,12 +21,13 @@ double SemiseparableOp::getCost(StringRef form, ArrayRef<int64_t> sizes) {
   double heads = 1, t = sizes[time], k = sizes[time + 1], v = sizes[time + 2];
   for (int64_t d = 0; d < time; ++d)
     heads *= sizes[d];
-  // A step of the recurrence moves the state through the first cache; a product of matrices runs at the multipliers'
-  // rate.
+  // A step of the recurrence moves the whole state; products of matrices keep a tile of it in registers. A chunk is
+  // computed whole, however few steps are in it.
+  double factor = getEraseLeft() ? 2 : 1;
   if (form == "recurrent")
-    return heads * t * k * v * (getEraseLeft() ? 9 : 5) * 2;
-  double chunk = std::min(kChunk, t), factor = getEraseLeft() ? 2 : 1;
-  return heads * t * factor * (chunk * (k + v) + 4 * k * v) + heads * chunk * chunk * 16;
+    return heads * t * k * v * (getEraseLeft() ? 16 : 10);
+  double chunks = std::ceil(t / kChunk);
+  return heads * chunks * kChunk * factor * (4 * k * v + 2 * factor * kChunk * (k + v) + 64);
 }
 
 LogicalResult SemiseparableOp::verify() {

@@ -14,6 +14,8 @@ namespace ssm {
 /// M8 of MixerOps.td, and what SequenceMixerOpInterface::getPreferredForm answers.
 llvm::LogicalResult verifyForm(mlir::Operation *op);
 llvm::StringRef preferredForm(mlir::Operation *op);
+/// The cheapest form for one step where the number of steps is known at run time only; empty where it is constant.
+llvm::StringRef shortForm(mlir::Operation *op);
 } // namespace ssm
 
 #include "dialects/Ssm/SsmDialect.h.inc"
@@ -28,6 +30,8 @@ inline constexpr llvm::StringLiteral kDispatchAttr = "ssm.dispatch";
 inline constexpr llvm::StringLiteral kColumnsAttr = "ssm.columns";
 /// Columns of one panel.
 inline constexpr int64_t kPanelColumns = 32;
+/// On a mixer whose length is known at run time only: the form for short sequences, where it is another one.
+inline constexpr llvm::StringLiteral kShortFormAttr = "ssm.short_form";
 inline constexpr llvm::StringLiteral kSymbolsAttr = "ssm.symbols";
 inline constexpr llvm::StringLiteral kDimsAttr = "ssm.dims";
 inline constexpr llvm::StringLiteral kInputsAttr = "ssm.inputs";

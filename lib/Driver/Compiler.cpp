@@ -3,13 +3,6 @@
 #include "lib/Driver/Model.h"
 #include "lib/Driver/RaiseReport.h"
 #include "lib/Driver/Registration.h"
-#include "llvm/IR/LLVMContext.h"
-#include "llvm/IR/Module.h"
-#include "llvm/Linker/Linker.h"
-#include "llvm/Support/FileSystem.h"
-#include "llvm/Support/JSON.h"
-#include "llvm/Support/Path.h"
-#include "llvm/Support/xxhash.h"
 #include "mlir/IR/Verifier.h"
 #include "mlir/Target/LLVMIR/Export.h"
 #include "mlir/Transforms/Passes.h"
@@ -18,6 +11,13 @@
 #include "passes/lower/Passes.h"
 #include "passes/raise/Passes.h"
 #include "passes/raise/Provenance.h"
+#include "llvm/IR/LLVMContext.h"
+#include "llvm/IR/Module.h"
+#include "llvm/Linker/Linker.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/JSON.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/xxhash.h"
 #include <chrono>
 #include <unistd.h>
 
@@ -147,7 +147,8 @@ bool Compilation::writeLibrary() {
   std::string suffix = "." + std::to_string(::getpid()) + ".tmp";
   SmallString<256> sidePath(options.output);
   llvm::sys::path::replace_extension(sidePath, "safetensors");
-  std::string library = options.output + suffix, side = (sidePath + suffix).str(), object = options.output + suffix + ".o";
+  std::string library = options.output + suffix, side = (sidePath + suffix).str(),
+              object = options.output + suffix + ".o";
   auto rename = [&](StringRef from, StringRef to) {
     auto ec = llvm::sys::fs::rename(from, to);
     if (ec)
@@ -187,6 +188,11 @@ int Compilation::phasesOf() {
     return dump(options.output), 0;
   (*module)->removeAttr(kMissedAttr);
   if (!phase("group", [&] {
+        ChooseFormsOptions choice;
+        choice.forms.assign(options.forms.begin(), options.forms.end());
+        if (!passes(*module, [&](OpPassManager &pm) { pm.addPass(createChooseForms(choice)); }))
+          return false;
+        raisedOps = raisedEntries(*module); // with their forms
         return passes(*module, [](OpPassManager &pm) {
           pm.addPass(createNormaliseScans());
           pm.addPass(createPackWeights());
@@ -225,8 +231,10 @@ void Compilation::writeReport() {
     return;
   llvm::json::Array unsupported, timed;
   for (const UnsupportedNode &n : report.unsupported)
-    unsupported.push_back(llvm::json::Object{{"node", llvm::json::fixUTF8(n.node)}, {"domain", llvm::json::fixUTF8(n.domain)},
-                                             {"operator", llvm::json::fixUTF8(n.op)}, {"opset", n.opset},
+    unsupported.push_back(llvm::json::Object{{"node", llvm::json::fixUTF8(n.node)},
+                                             {"domain", llvm::json::fixUTF8(n.domain)},
+                                             {"operator", llvm::json::fixUTF8(n.op)},
+                                             {"opset", n.opset},
                                              {"reason", llvm::json::fixUTF8(n.reason)}});
   for (auto &[name, seconds] : times)
     timed.push_back(llvm::json::Object{{"name", name}, {"seconds", seconds}});
@@ -237,8 +245,11 @@ void Compilation::writeReport() {
     if (ec)
       return;
     os << llvm::formatv("{0:2}", llvm::json::Value(llvm::json::Object{
-              {"raised", std::move(raisedOps)}, {"missed", std::move(missedOps)}, {"unsupported", std::move(unsupported)},
-              {"phases", std::move(timed)}, {"memory", llvm::json::Object{{"constants", sideBytes}, {"arena", 0}}}}))
+                                     {"raised", std::move(raisedOps)},
+                                     {"missed", std::move(missedOps)},
+                                     {"unsupported", std::move(unsupported)},
+                                     {"phases", std::move(timed)},
+                                     {"memory", llvm::json::Object{{"constants", sideBytes}, {"arena", 0}}}}))
        << "\n";
   }
   llvm::sys::fs::rename(temporary, options.report);

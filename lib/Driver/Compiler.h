@@ -15,6 +15,7 @@ llvm::ArrayRef<Phase> phases();
 
 struct CompilerOptions {
   std::string input, output, report, dumpPhasesTo, emit = "lib", runtime;
+  std::vector<std::string> forms; // KIND:FORM, what mixers of a kind are computed in
   CpuOptions cpu;
 };
 

@@ -3,6 +3,7 @@
 #include "dialects/Ssm/SsmDialect.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/IRMapping.h"
+#include "mlir/Transforms/RegionUtils.h"
 #include "passes/group/Passes.h"
 #include "passes/lower/Registry.h"
 
@@ -82,13 +83,13 @@ LogicalResult Former::formBlock(Block &block) {
   DenseMap<Group *, llvm::SmallDenseSet<Value>> operandsOf;
   SmallVector<onnx::DimsOp> hostDims;
   for (Operation &op : block) {
-    for (Region &r : op.getRegions())
-      for (Block &inner : r)
-        if (failed(formBlock(inner)))
-          return failure();
     if (isa<onnx::ConstantOp, onnx::NoValueOp, onnx::DimsOp>(op))
       continue;
     const Lowering *lowering = Registry::get().lookup(&op);
+    for (Region &r : op.getRegions())
+      for (Block &inner : r)
+        if (!lowering && failed(formBlock(inner))) // a region of what is lowered goes with it
+          return failure();
     Group *joined = nullptr;
     if (lowering && lowering->element) {
       auto type = Emitter::resultType(&op);
@@ -101,7 +102,8 @@ LogicalResult Former::formBlock(Block &block) {
         if (!first->element || onnx::getDimExprs(Emitter::resultType(g->members[0])) != onnx::getDimExprs(type))
           continue;
         size_t added = llvm::count_if(op.getOperands(), [&](Value o) {
-          return !isInlined(o) && !operandsOf[g].contains(o) && (!o.getDefiningOp() || groupOf.lookup(o.getDefiningOp()) != g);
+          return !isInlined(o) && !operandsOf[g].contains(o) &&
+                 (!o.getDefiningOp() || groupOf.lookup(o.getDefiningOp()) != g);
         });
         if (operandsOf[g].size() + added > kMaxOperands)
           continue;
@@ -124,7 +126,7 @@ LogicalResult Former::formBlock(Block &block) {
     }
     joined->members.push_back(&op);
     groupOf[&op] = joined;
-    for (Value v : op.getOperands())
+    for (Value v : op.getOperands()) // regions are of groups of one, which nothing joins
       if (!isInlined(v) && (!v.getDefiningOp() || groupOf.lookup(v.getDefiningOp()) != joined))
         operandsOf[joined].insert(v);
   }
@@ -172,6 +174,22 @@ void Former::outline(Group &group) {
     int64_t first, count; // its symbols
   };
   SmallVector<Symbolic> symbolic;
+  auto noteDims = [&](Operation *op) {
+    if (auto d = dyn_cast_if_present<onnx::DimsOp>(op))
+      for (AffineExpr e : d.getMap().getResults())
+        note(e);
+  };
+  auto take = [&](Value v) {
+    Operation *def = v.getDefiningOp();
+    if (isInlined(v)) {
+      if (!llvm::is_contained(inlined, def))
+        inlined.push_back(def);
+    } else if (!llvm::is_contained(inputs, v)) {
+      inputs.push_back(v);
+    }
+    noteType(v.getType());
+    noteDims(def);
+  };
   for (Operation *op : group.members) {
     for (OpOperand &use : op->getOpOperands()) {
       Value v = use.get();
@@ -188,20 +206,18 @@ void Former::outline(Group &group) {
       if (use.getOperandNumber() == 2 && !symbolic.empty() && symbolic.back().use->getOwner() == op &&
           hasConstantEnds(*symbolic.back().use))
         continue;
-      if (isInlined(v)) {
-        if (!llvm::is_contained(inlined, def))
-          inlined.push_back(def);
-      } else if (!llvm::is_contained(inputs, v)) {
-        inputs.push_back(v);
-      }
-      noteType(v.getType());
-      if (auto d = v.getDefiningOp<onnx::DimsOp>())
-        for (AffineExpr e : d.getMap().getResults())
-          note(e);
+      take(v);
     }
-    if (auto d = dyn_cast<onnx::DimsOp>(op))
-      for (AffineExpr e : d.getMap().getResults())
-        note(e);
+    llvm::SetVector<Value> captured;
+    getUsedValuesDefinedAbove(op->getRegions(), captured);
+    llvm::for_each(captured, take);
+    op->walk([&](Operation *inner) {
+      noteDims(inner);
+      for (Region &region : inner->getRegions())
+        llvm::for_each(region.getArgumentTypes(), noteType);
+      if (inner != op)
+        llvm::for_each(inner->getResultTypes(), noteType);
+    });
     for (Value r : op->getResults()) {
       noteType(r.getType());
       if (!isa<NoneType>(r.getType()) && llvm::any_of(r.getUsers(), [&](Operation *u) {
@@ -261,14 +277,19 @@ void Former::outline(Group &group) {
         if (hasConstantEnds(*s.use))
           clone->setOperand(2, dims);
       }
-    for (Value r : clone->getResults())
-      r.setType(localType(r.getType()));
-    if (auto d = dyn_cast<onnx::DimsOp>(clone)) {
-      SmallVector<AffineExpr> dims;
-      for (AffineExpr e : d.getMap().getResults())
-        dims.push_back(e.replaceSymbols(renamed));
-      d.setMap(AffineMap::get(0, outer.size(), dims, context));
-    }
+    clone->walk([&](Operation *inner) {
+      for (Value r : inner->getResults())
+        r.setType(localType(r.getType()));
+      for (Region &region : inner->getRegions())
+        for (BlockArgument argument : region.getArguments())
+          argument.setType(localType(argument.getType()));
+      if (auto d = dyn_cast<onnx::DimsOp>(inner)) {
+        SmallVector<AffineExpr> dims;
+        for (AffineExpr e : d.getMap().getResults())
+          dims.push_back(e.replaceSymbols(renamed));
+        d.setMap(AffineMap::get(0, outer.size(), dims, context));
+      }
+    });
   };
   for (Operation *op : inlined)
     copy(op);

@@ -3,6 +3,17 @@
 #define SSM_PASSES_GROUP
 include "mlir/Pass/PassBase.td"
 
+def ChooseForms : Pass<"ssm-choose-forms", "::mlir::ModuleOp"> {
+  let summary = "chooses the form in which each sequence mixer is computed";
+  let description = [{
+    A mixer has equivalent forms (recurrent, chunked, online ...), each with a cost that its interface tells. The cheapest
+    one, or the one asked for by `forms`, becomes the attribute `form`. A form that an operation does not have is an error
+    at its node.
+  }];
+  let options = [ListOption<"forms", "forms", "std::string", "choices KIND:FORM for all mixers of a kind">];
+  let dependentDialects = ["::ssm::SsmDialect"];
+}
+
 def FormDispatches : Pass<"ssm-form-dispatches", "::mlir::ModuleOp"> {
   let summary = "outlines groups of operators of @main into dispatch functions";
   let description = [{

@@ -114,7 +114,7 @@ private:
   int64_t rows;
   bool online;
   std::optional<int64_t> causal;
-  Value numKeys, keysPadded, valuesPadded, blockWidth;
+  Value numKeys, keysPadded, valuesPadded, keyStride, valueStride, blockWidth;
   Values here;
   Region queryRows, keyColumns, valueRows, scoreRows, outRows, bounds, sums, rescale;
 };
@@ -136,6 +136,8 @@ void Attention::lower() {
   rows = few && *few <= 2 ? 1 : kRows;
   numKeys = l.size[j];
   keysPadded = l.roundUp(numKeys, kKeyBlock), valuesPadded = l.roundUp(l.size[f], l.lanes);
+  // Rows of a power of two would share few sets of the cache.
+  keyStride = l.add(keysPadded, l.index(l.lanes)), valueStride = l.add(valuesPadded, l.index(l.lanes));
   blockWidth = online ? l.index(kKeyBlock) : keysPadded;
   Value work = l.mul(l.mul(l.size[i], numKeys), l.add(l.size[e], l.size[f]));
   l.parallel(dimRange(0, i), work, [&](Values at) { head(at); });
@@ -144,10 +146,10 @@ void Attention::lower() {
 void Attention::head(Values at) {
   here = at;
   queryRows = l.region(l.mul(l.index(rows), l.size[e]));
-  keyColumns = l.region(l.mul(l.size[e], keysPadded));
-  valueRows = l.region(l.mul(keysPadded, valuesPadded));
+  keyColumns = l.region(l.mul(l.size[e], keyStride));
+  valueRows = l.region(l.mul(keysPadded, valueStride));
   scoreRows = l.region(l.mul(l.index(rows), blockWidth));
-  outRows = l.region(l.mul(l.index(rows), valuesPadded));
+  outRows = l.region(l.mul(l.index(rows), valueStride));
   bounds = l.region(l.index(rows)), sums = l.region(l.index(rows)), rescale = l.region(l.index(rows));
   l.allocate();
   pack();
@@ -164,7 +166,7 @@ void Attention::pack() {
     l.loop(l.index(0), l.size[e], 1, [&](Value ee) {
       Values at = here;
       at[j] = jj, at[e] = ee;
-      l.scratchLanes(read(key, at, j, mask), l.add(keyColumns.offset, l.add(l.mul(ee, keysPadded), jj)));
+      l.scratchLanes(read(key, at, j, mask), l.add(keyColumns.offset, l.add(l.mul(ee, keyStride), jj)));
     });
   });
   auto rowOf = [&](Value jj, bool present) {
@@ -172,7 +174,7 @@ void Attention::pack() {
       Values at = here;
       at[j] = jj, at[f] = ff;
       Value x = present ? read(value, at, f, l.mask(l.sub(l.size[f], ff))) : l.splat(0);
-      l.scratchLanes(x, l.add(valueRows.offset, l.add(l.mul(jj, valuesPadded), ff)));
+      l.scratchLanes(x, l.add(valueRows.offset, l.add(l.mul(jj, valueStride), ff)));
     });
   };
   l.loop(l.index(0), numKeys, 1, [&](Value jj) { rowOf(jj, true); });
@@ -229,7 +231,7 @@ void Attention::scoreBlock(Value first, Value from, Value width,
                            llvm::function_ref<void(Value, ArrayRef<Value>, Value, Value, Value)> use) {
   MixerLoops::Product p;
   p.dst = scoreRows.offset, p.dstStride = width, p.a = queryRows.offset, p.aRow = l.size[e], p.aInner = l.index(1);
-  p.b = l.add(keyColumns.offset, from), p.bStride = keysPadded, p.rows = l.index(rows), p.inner = l.size[e],
+  p.b = l.add(keyColumns.offset, from), p.bStride = keyStride, p.rows = l.index(rows), p.inner = l.size[e],
   p.cols = width;
   p.rowTile = rows;
   l.product(p);
@@ -285,9 +287,9 @@ void Attention::passBlock(Value first, Value from, Value width) {
     l.scratchStore(kept, l.add(rescale.offset, row));
   });
   MixerLoops::Product p;
-  p.dst = outRows.offset, p.dstStride = p.bStride = valuesPadded, p.a = scoreRows.offset, p.aRow = width,
+  p.dst = outRows.offset, p.dstStride = p.bStride = valueStride, p.a = scoreRows.offset, p.aRow = width,
   p.aInner = l.index(1);
-  p.b = l.add(valueRows.offset, l.mul(from, valuesPadded)), p.rows = l.index(rows), p.inner = width,
+  p.b = l.add(valueRows.offset, l.mul(from, valueStride)), p.rows = l.index(rows), p.inner = width,
   p.cols = valuesPadded;
   p.rowTile = rows, p.start = MixerLoops::Product::Scaled, p.factors = rescale.offset;
   l.product(p);
@@ -300,7 +302,7 @@ void Attention::finish(Value first) {
     Value sum = l.scratchLoad(l.add(sums.offset, row));
     l.loop(l.index(0), l.size[f], l.lanes, [&](Value ff) {
       at[f] = ff;
-      Value x = l.scratchLanes(l.add(outRows.offset, l.add(l.mul(row, valuesPadded), ff)));
+      Value x = l.scratchLanes(l.add(outRows.offset, l.add(l.mul(row, valueStride), ff)));
       l.storeLanes(output, at, f, l.mask(l.sub(l.size[f], ff)), normalised(x, l.spread(sum)));
     });
     if (logSumExp)

@@ -4,6 +4,7 @@
 // kernel is summed for several vectors of time at once, so that a tap is read once for all of them.
 //===----------------------------------------------------------------------===//
 #include "dialects/Ssm/SsmDialect.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "passes/lower/MixerLoops.h"
 #include "passes/lower/Registry.h"
 
@@ -11,7 +12,9 @@ using namespace mlir;
 using namespace ssm;
 
 namespace {
-constexpr int64_t kTimeBlock = 8; // steps summed at once
+constexpr int64_t kTimeBlock = 16; // steps summed at once
+constexpr int64_t kTimePart = 64;  // steps of a short convolution that one thread takes at a time
+constexpr int64_t kTapsInHand = 8; // weights that stay in registers
 
 class Convolution {
 public:
@@ -22,9 +25,9 @@ public:
 
 private:
   void chooseLanes();
-  void line(Values at);
+  void line(Values at, Value from, Value to);
   void overTime(Values at);
-  void overPositions(Values at);
+  void overPositions(Values at, Value from, Value to);
   void finalHistory(Values at);
   Value tap(Values at, Value t, Value j, Value mask);
   Value start(ArrayRef<Value> at, Value mask);
@@ -81,21 +84,37 @@ void Convolution::lower() {
   }
   output = l.result(0);
   chooseLanes();
+  // Positions lie side by side: all of them for a part of time, then the next part, so that memory is read in order.
+  bool parted = lane != time && !isLong;
   Values counts;
-  Value work = l.mul(length, count);
-  for (unsigned d = 0; d < time; ++d) {
+  Value work = l.mul(parted ? l.index(kTimePart) : length, count);
+  SmallVector<unsigned> dims;
+  for (unsigned d = 0; d < time; ++d)
     if (d != lane) {
       counts.push_back(l.size[d]);
-      continue;
+      dims.push_back(d);
     }
-    counts.push_back(arith::CeilDivSIOp::create(b, l.size[d], l.index(l.lanes)));
+  if (parted) {
+    Value parts = arith::CeilDivSIOp::create(b, length, l.index(kTimePart));
+    counts.push_back(arith::MaxSIOp::create(b, parts, l.index(1)));
+    dims.push_back(time);
+  }
+  if (lane != time) {
+    counts.push_back(arith::CeilDivSIOp::create(b, l.size[lane], l.index(l.lanes)));
+    dims.push_back(lane);
     work = l.mul(work, l.index(l.lanes));
   }
   l.parallelOver(counts, work, [&](ArrayRef<Value> part) {
     Values at(l.size.size());
-    for (unsigned d = 0; d < time; ++d)
-      at[d] = d == lane ? l.mul(part[d], l.index(l.lanes)) : part[d];
-    line(at);
+    Value from = l.index(0), to = length;
+    for (auto [d, i] : llvm::zip_equal(dims, part)) {
+      at[d] = d == lane ? l.mul(i, l.index(l.lanes)) : i;
+      if (d == time) {
+        from = l.mul(i, l.index(kTimePart));
+        to = l.smaller(l.add(from, l.index(kTimePart)), length);
+      }
+    }
+    line(at, from, to);
   });
 }
 
@@ -105,10 +124,10 @@ Value Convolution::start(ArrayRef<Value> at, Value mask) {
   return spread(l.loadLanes(bias, at, lane, mask));
 }
 
-void Convolution::line(Values at) {
-  lane == time ? overTime(at) : overPositions(at);
+void Convolution::line(Values at, Value from, Value to) {
+  lane == time ? overTime(at) : overPositions(at, from, to);
   if (final)
-    finalHistory(at);
+    l.when(arith::CmpIOp::create(b, arith::CmpIPredicate::eq, to, length), [&] { finalHistory(at); });
 }
 
 /// x' at step t - (distance of tap j), from the history or zero before the first step. t and the result are one step.
@@ -156,29 +175,34 @@ void Convolution::overTime(Values at) {
       starts.push_back(l.add(t, l.index(v * l.lanes)));
       masks.push_back(l.mask(l.sub(length, starts[v])));
     }
-    Value last = count;
-    if (isLong)
-      last = l.smaller(count, l.add(t, l.index(vectors * l.lanes)));
     Value step = l.laneNumbers();
-    sums = l.loop(l.index(0), last, 1, sums, [&](Value j, ValueRange now) {
-      Values here = at, next;
-      here[taps] = j;
-      Value w = l.spread(l.toState(l.load(weight, here)));
-      Value back = isLong ? j : l.sub(l.sub(count, l.index(1)), j);
-      for (int64_t v = 0; v < vectors; ++v) {
-        Value from = l.sub(starts[v], back), mask = masks[v];
-        here[time] = index(from);
-        if (isLong) {
-          // Lanes of steps before the first one are left out.
-          Value bound = vector::BroadcastOp::create(b, step.getType(), from);
-          Value at0 = arith::AddIOp::create(b, step, bound);
-          Value none = vector::BroadcastOp::create(b, step.getType(), l.index(0));
-          mask = arith::AndIOp::create(b, mask, arith::CmpIOp::create(b, arith::CmpIPredicate::sge, at0, none));
+    // `masked`: some lanes reach before the first step.
+    auto sumOf = [&](Value from, Value to, bool masked) {
+      sums = l.loop(from, to, 1, sums, [&](Value j, ValueRange now) {
+        Values here = at, next;
+        here[taps] = j;
+        Value w = l.spread(l.toState(l.load(weight, here)));
+        Value back = isLong ? j : l.sub(l.sub(count, l.index(1)), j);
+        for (int64_t v = 0; v < vectors; ++v) {
+          Value first_ = l.sub(starts[v], back), mask = masks[v];
+          here[time] = index(first_);
+          if (masked) {
+            Value lane_ = arith::AddIOp::create(b, step, vector::BroadcastOp::create(b, step.getType(), first_));
+            Value zero = vector::BroadcastOp::create(b, step.getType(), l.index(0));
+            mask = arith::AndIOp::create(b, mask, arith::CmpIOp::create(b, arith::CmpIPredicate::sge, lane_, zero));
+          }
+          next.push_back(l.fma(w, spread(l.loadLanes(input, here, time, mask, stride)), now[v]));
         }
-        next.push_back(l.fma(w, spread(l.loadLanes(input, here, time, mask, stride)), now[v]));
-      }
-      return next;
-    });
+        return next;
+      });
+    };
+    if (isLong) {
+      Value inside = l.smaller(count, l.add(t, l.index(1)));
+      sumOf(l.index(0), inside, false);
+      sumOf(inside, l.smaller(count, l.add(t, l.index(vectors * l.lanes))), true);
+    } else {
+      sumOf(l.index(0), count, false);
+    }
     for (int64_t v = 0; v < vectors; ++v) {
       Values to = at;
       to[time] = index(starts[v]);
@@ -188,7 +212,7 @@ void Convolution::overTime(Values at) {
 }
 
 /// Lanes over a dim of p: blocks of steps, a tap's weight is read once for a block.
-void Convolution::overPositions(Values at) {
+void Convolution::overPositions(Values at, Value from, Value to) {
   Value mask = l.mask(l.sub(l.size[lane], at[lane]));
   Value first = start(at, mask);
   auto write = [&](Value t, Value sum) {
@@ -240,14 +264,25 @@ void Convolution::overPositions(Values at) {
     });
     return l.loop(whole, length, 1, single);
   }
-  Value edge = l.smaller(l.sub(count, l.index(1)), length);
-  l.loop(l.index(0), edge, 1, single);
-  l.loop(edge, length, 1, [&](Value t) {
-    write(t, l.loop(l.index(0), count, 1, {first}, [&](Value j, ValueRange now) {
+  Value edge = l.smaller(arith::MaxSIOp::create(b, l.sub(count, l.index(1)), from), to);
+  auto fixed = getConstantIntValue(count);
+  Values weights;
+  for (int64_t j = 0; fixed && *fixed <= kTapsInHand && j < *fixed; ++j)
+    weights.push_back(weightOf(l.index(j)));
+  l.loop(from, edge, 1, single);
+  l.loop(edge, to, 1, [&](Value t) {
+    auto term = [&](Value j, Value w, Value sum) {
       Values here = at;
       here[time] = index(l.add(l.sub(t, l.sub(count, l.index(1))), j));
-      return Values{l.fma(weightOf(j), spread(l.loadLanes(input, here, lane, mask)), now[0])};
-    })[0]);
+      return l.fma(w, spread(l.loadLanes(input, here, lane, mask)), sum);
+    };
+    Value sum = first;
+    for (auto [j, w] : llvm::enumerate(weights))
+      sum = term(l.index(j), w, sum);
+    if (weights.empty())
+      sum = l.loop(l.index(0), count, 1, {first},
+                   [&](Value j, ValueRange now) { return Values{term(j, weightOf(j), now[0])}; })[0];
+    write(t, sum);
   });
 }
 

@@ -45,6 +45,8 @@ Tensor Emitter::tensorOf(Value v) {
   if (!known) {
     // Constants and shape values are the only ones made where they are used.
     if (ElementsAttr value = onnx::constantValue(v)) {
+      OpBuilder::InsertionGuard guard(b);
+      b.setInsertionPointToStart(home); // a use in a loop may not be the last
       known = arith::ConstantOp::create(b, loc, storedConstant(value, type));
     } else if (auto dims = v.getDefiningOp<onnx::DimsOp>()) {
       SmallVector<Value> elements;
@@ -69,10 +71,18 @@ Value Emitter::size(AffineExpr e) {
     auto bin = cast<AffineBinaryOpExpr>(e);
     Value x = size(bin.getLHS()), y = size(bin.getRHS());
     switch (e.getKind()) {
-    case AffineExprKind::Add: v = arith::AddIOp::create(b, loc, x, y); break;
-    case AffineExprKind::Mul: v = arith::MulIOp::create(b, loc, x, y); break;
-    case AffineExprKind::FloorDiv: v = arith::FloorDivSIOp::create(b, loc, x, y); break;
-    case AffineExprKind::CeilDiv: v = arith::CeilDivSIOp::create(b, loc, x, y); break;
+    case AffineExprKind::Add:
+      v = arith::AddIOp::create(b, loc, x, y);
+      break;
+    case AffineExprKind::Mul:
+      v = arith::MulIOp::create(b, loc, x, y);
+      break;
+    case AffineExprKind::FloorDiv:
+      v = arith::FloorDivSIOp::create(b, loc, x, y);
+      break;
+    case AffineExprKind::CeilDiv:
+      v = arith::CeilDivSIOp::create(b, loc, x, y);
+      break;
     default: {
       Value q = arith::FloorDivSIOp::create(b, loc, x, y);
       v = arith::SubIOp::create(b, loc, x, arith::MulIOp::create(b, loc, q, y));
@@ -118,8 +128,9 @@ Value Emitter::reshape(Tensor t, RankedTensorType to) {
   for (AffineExpr e : onnx::getDimExprs(to))
     shape.push_back(size(e));
   auto shapeType = RankedTensorType::get({to.getRank()}, b.getIndexType());
-  Value shapeTensor = to.getRank() ? tensor::FromElementsOp::create(b, loc, shapeType, shape).getResult()
-                                   : tensor::EmptyOp::create(b, loc, ArrayRef<int64_t>{0}, b.getIndexType()).getResult();
+  Value shapeTensor = to.getRank()
+                          ? tensor::FromElementsOp::create(b, loc, shapeType, shape).getResult()
+                          : tensor::EmptyOp::create(b, loc, ArrayRef<int64_t>{0}, b.getIndexType()).getResult();
   return tensor::ReshapeOp::create(b, loc, storageTensor(to), t.value, shapeTensor);
 }
 

@@ -141,8 +141,7 @@ void ElementwiseRun::emit() {
         }
         SmallVector<Value> yields;
         for (Value v : outputs)
-          yields.push_back(
-              Scalar(b, l).store(computed[v], cast<RankedTensorType>(v.getType()).getElementType()));
+          yields.push_back(Scalar(b, l).store(computed[v], cast<RankedTensorType>(v.getType()).getElementType()));
         linalg::YieldOp::create(b, l, yields);
       });
   for (auto [v, r] : llvm::zip(outputs, generic.getResults()))
@@ -185,6 +184,34 @@ Value ElementwiseRun::elementOf(Value v, Operation *user, unsigned number, Scala
   return e.at(e.tensorOf(v), own);
 }
 
+} // namespace
+
+LogicalResult ssm::lowerOperators(Block &block, Emitter &e) {
+  ElementwiseRun run(e);
+  for (Operation &op : block.without_terminator()) {
+    if (isa<onnx::ConstantOp, onnx::NoValueOp, onnx::DimsOp>(op))
+      continue;
+    const Lowering *lowering = Registry::get().lookup(&op);
+    if (!lowering)
+      return op.emitError("operator ") << op.getName().stripDialect() << " has no lowering";
+    if (lowering->element) {
+      if (!run.accepts(&op))
+        run.emit();
+      run.add(&op);
+      continue;
+    }
+    run.emit();
+    e.loc = op.getLoc();
+    if (lowering->isView)
+      e.setResult(&op, 0, e.reshape(e.operand(&op, 0), Emitter::resultType(&op)));
+    else if (failed(lowering->lower(&op, e)))
+      return failure();
+  }
+  run.emit();
+  return success();
+}
+
+namespace {
 struct LowerDispatchPass : ssm::impl::LowerDispatchBase<LowerDispatchPass> {
   void runOnOperation() override;
   LogicalResult lowerBody(func::FuncOp source, func::FuncOp target);
@@ -208,27 +235,8 @@ LogicalResult LowerDispatchPass::lowerBody(func::FuncOp source, func::FuncOp tar
   auto end = cast<func::ReturnOp>(source.getBody().front().getTerminator());
   for (auto [i, v] : llvm::enumerate(end.getOperands()))
     e.setDestination(v, entry.getArgument(numInputs + i));
-  ElementwiseRun run(e);
-  for (Operation &op : source.getBody().front().without_terminator()) {
-    if (isa<onnx::ConstantOp, onnx::NoValueOp, onnx::DimsOp>(op))
-      continue;
-    const Lowering *lowering = Registry::get().lookup(&op);
-    if (!lowering)
-      return op.emitError("operator ") << op.getName().stripDialect() << " has no lowering";
-    if (lowering->element) {
-      if (!run.accepts(&op))
-        run.emit();
-      run.add(&op);
-      continue;
-    }
-    run.emit();
-    e.loc = op.getLoc();
-    if (lowering->isView)
-      e.setResult(&op, 0, e.reshape(e.operand(&op, 0), Emitter::resultType(&op)));
-    else if (failed(lowering->lower(&op, e)))
-      return failure();
-  }
-  run.emit();
+  if (failed(lowerOperators(source.getBody().front(), e)))
+    return failure();
   e.loc = end.getLoc();
   for (auto [i, v] : llvm::enumerate(end.getOperands())) {
     Tensor t = e.tensorOf(v);
@@ -237,7 +245,8 @@ LogicalResult LowerDispatchPass::lowerBody(func::FuncOp source, func::FuncOp tar
     auto written = t.value.getDefiningOp<bufferization::ToTensorOp>();
     if (written && written.getBuffer() == entry.getArgument(numInputs + i))
       continue; // a lowering took the destination
-    auto m = bufferization::MaterializeInDestinationOp::create(b, e.loc, Type{}, t.value, entry.getArgument(numInputs + i));
+    auto m =
+        bufferization::MaterializeInDestinationOp::create(b, e.loc, Type{}, t.value, entry.getArgument(numInputs + i));
     m.setRestrict(true);
     m.setWritable(true);
   }

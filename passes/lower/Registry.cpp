@@ -22,6 +22,7 @@ const Registry &Registry::get() {
     populateMovement(r);
     populateGather(r);
     populateRecurrent(r);
+    populateRecurrence(r);
     populateAttention(r);
     populateConvolutions(r);
     populateScan(r);

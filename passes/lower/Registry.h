@@ -47,6 +47,9 @@ private:
   llvm::StringMap<Lowering> table;
 };
 
+/// Lowers the operators of a block in order, all but its terminator.
+mlir::LogicalResult lowerOperators(mlir::Block &block, Emitter &e);
+
 // One per family, each in the file of its name.
 void populateElementwise(Registry &);
 void populateContractions(Registry &);
@@ -62,6 +65,7 @@ void populateNormalisations(Registry &);
 void populateMovement(Registry &);
 void populateGather(Registry &);
 void populateRecurrent(Registry &);
+void populateRecurrence(Registry &);
 void populateAttention(Registry &);
 void populateConvolutions(Registry &);
 void populateScan(Registry &);

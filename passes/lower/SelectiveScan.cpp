@@ -2,7 +2,8 @@
 // One loop over time with the states in registers. Lanes lie over one dim of p, or over one of n (then a read-out is a
 // sum over lanes); which of them is chosen by how the operands lie in memory. The producer is evaluated inside, so that
 // nothing of the size (p, t, n) is ever stored. More states than registers are taken in blocks: for a block of time,
-// one block of states after the other, with the read-out summed in scratch and the states kept there in between.
+// one block of states after the other, with the read-out summed in scratch and the states kept there in between. So are
+// neighbouring vectors of positions, whose elements lie side by side in each step's row.
 //===----------------------------------------------------------------------===//
 #include "dialects/Ssm/SsmDialect.h"
 #include "passes/lower/MixerLoops.h"
@@ -14,6 +15,7 @@ using namespace ssm;
 namespace {
 constexpr int64_t kStates = 8;     // vectors of state in registers
 constexpr int64_t kTimeBlock = 64; // steps between two blocks of states
+constexpr int64_t kGroup = 8;      // vectors of positions that a block of time is done for before the next one
 
 class SelectiveScan {
 public:
@@ -64,7 +66,7 @@ private:
   unsigned time, parts;
   int lane = -1;
   bool reverse, readsOut;
-  Value length;
+  Value length, vectorStates;
   MixerLoops::Region stateAt, sums;
 };
 
@@ -108,16 +110,17 @@ void SelectiveScan::lower() {
   Value work = l.mul(length, l.index(16));
   for (unsigned d = 0; d < time; ++d) {
     bool isLane = (int)d == lane;
-    counts.push_back(isLane ? arith::CeilDivSIOp::create(b, l.size[d], l.index(l.lanes)).getResult() : l.size[d]);
+    counts.push_back(isLane ? arith::CeilDivSIOp::create(b, l.size[d], l.index(kGroup * l.lanes)).getResult()
+                            : l.size[d]);
     if (isLane)
-      work = l.mul(work, l.index(l.lanes));
+      work = l.mul(work, l.index(kGroup * l.lanes));
   }
   for (unsigned d = time + 1; d < l.size.size(); ++d)
     work = l.mul(work, l.size[d]);
   l.parallelOver(counts, work, [&](ArrayRef<Value> part) {
     Values at(l.size.size());
     for (unsigned d = 0; d < time; ++d)
-      at[d] = (int)d == lane ? l.mul(part[d], l.index(l.lanes)) : part[d];
+      at[d] = (int)d == lane ? l.mul(part[d], l.index(kGroup * l.lanes)) : part[d];
     line(at);
   });
 }
@@ -168,7 +171,12 @@ Value SelectiveScan::statePlace(ArrayRef<Value> at, int64_t part) {
     place = l.add(l.mul(place, size), i);
   }
   place = l.add(l.mul(place, l.index(parts)), l.index(part));
-  return l.add(stateAt.offset, l.mul(place, l.index(l.lanes)));
+  place = l.mul(place, l.index(l.lanes));
+  if (hasLanes() && !overStates()) {
+    Value vector = arith::DivUIOp::create(b, at[lane], l.index(l.lanes));
+    place = l.add(place, l.mul(arith::RemUIOp::create(b, vector, l.index(kGroup)), vectorStates));
+  }
+  return l.add(stateAt.offset, place);
 }
 
 void SelectiveScan::storeStates(const Block &block, ValueRange states) {
@@ -304,34 +312,49 @@ void SelectiveScan::line(Values at) {
       }
     }
   };
-  if (simple) {
+  bool grouped = hasLanes() && !overStates();
+  if (simple && !grouped) {
     blocks(at, [&](const Block &block) { finish(block, steps(block, l.index(0), length, start(block), false)); });
     return;
   }
-  stateAt = l.region(states);
+  vectorStates = states;
+  stateAt = l.region(grouped ? l.mul(states, l.index(kGroup)) : states);
   sums = l.region(l.index(kTimeBlock * l.lanes));
   l.allocate();
-  blocks(at, [&](const Block &block) { storeStates(block, start(block)); });
-  l.loop(l.index(0), length, kTimeBlock, [&](Value t0) {
-    l.clear(sums);
-    Value t1 = l.smaller(l.add(t0, l.index(kTimeBlock)), length);
-    blocks(at, [&](const Block &block) { storeStates(block, steps(block, t0, t1, loadStates(block), true)); });
-    l.loop(t0, t1, 1, [&](Value t) {
+  auto eachVector = [&](llvm::function_ref<void(Values)> body) {
+    if (!grouped)
+      return body(at);
+    Value end = l.smaller(l.add(at[lane], l.index(kGroup * l.lanes)), l.size[lane]);
+    l.loop(at[lane], end, l.lanes, [&](Value first) {
       Values here = at;
-      here[time] = timeIndex(t);
-      Value place = l.add(sums.offset, l.mul(l.sub(t, t0), l.index(l.lanes)));
-      if (overStates())
-        l.store(output, here,
-                vector::ReductionOp::create(b, vector::CombiningKind::ADD, l.scratchLanes(place),
-                                            arith::FastMathFlags::reassoc));
-      else if (hasLanes())
-        l.storeLanes(output, here, lane, laneMask(here), l.scratchLanes(place));
-      else
-        l.store(output, here, l.scratchLoad(place));
+      here[lane] = first;
+      body(here);
+    });
+  };
+  auto write = [&](Values here, Value t, Value place) {
+    here[time] = timeIndex(t);
+    if (overStates())
+      l.store(output, here,
+              vector::ReductionOp::create(b, vector::CombiningKind::ADD, l.scratchLanes(place),
+                                          arith::FastMathFlags::reassoc));
+    else if (hasLanes())
+      l.storeLanes(output, here, lane, laneMask(here), l.scratchLanes(place));
+    else
+      l.store(output, here, l.scratchLoad(place));
+  };
+  eachVector([&](Values here) { blocks(here, [&](const Block &block) { storeStates(block, start(block)); }); });
+  l.loop(l.index(0), length, kTimeBlock, [&](Value t0) {
+    Value t1 = l.smaller(l.add(t0, l.index(kTimeBlock)), length);
+    eachVector([&](Values here) {
+      if (!simple)
+        l.clear(sums);
+      blocks(here, [&](const Block &block) { storeStates(block, steps(block, t0, t1, loadStates(block), !simple)); });
+      if (!simple)
+        l.loop(t0, t1, 1, [&](Value t) { write(here, t, l.add(sums.offset, l.mul(l.sub(t, t0), l.index(l.lanes)))); });
     });
   });
   if (!final.empty())
-    blocks(at, [&](const Block &block) { finish(block, loadStates(block)); });
+    eachVector([&](Values here) { blocks(here, [&](const Block &block) { finish(block, loadStates(block)); }); });
 }
 } // namespace
 

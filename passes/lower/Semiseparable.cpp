@@ -15,6 +15,7 @@
 //===----------------------------------------------------------------------===//
 #include "dialects/Ssm/SsmDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "passes/lower/MixerLoops.h"
 #include "passes/lower/Registry.h"
 
@@ -23,6 +24,7 @@ using namespace ssm;
 
 namespace {
 constexpr int64_t kChunk = 16;
+constexpr int64_t kShort = 6; // steps from which on a chunk costs less
 
 class Semiseparable {
 public:
@@ -68,7 +70,7 @@ private:
   unsigned time, k, v;
   bool reverse, readBefore, erase, perKey, chunked;
   int64_t c, numRows, numKeys;
-  Value length, keys, values, keysPadded, valuesPadded;
+  Value length, keys, values, keysPadded, valuesPadded, valueStride;
   Values here;
   // rows: queries, then r, then bonus times query, each c x keysPadded. columns: keys beside p, keysPadded x (numKeys
   // c). inner: v above u. out: o above what r reads. factors: of the rows of out. decays: a of the chunk. total:
@@ -97,6 +99,7 @@ void Semiseparable::setUp() {
   numRows = 1 + erase + (bonus ? 1 : 0);
   length = l.size[time], keys = l.size[k], values = l.size[v];
   keysPadded = l.roundUp(keys, l.lanes), valuesPadded = l.roundUp(values, l.lanes);
+  valueStride = l.add(valuesPadded, l.index(l.lanes)); // rows of a power of two would share few sets of the cache
 }
 
 void Semiseparable::lower() {
@@ -109,11 +112,11 @@ void Semiseparable::lower() {
 void Semiseparable::head(Values at) {
   here = at;
   Value keyColumns = l.index(numKeys * c);
-  stateAt = l.region(l.mul(keysPadded, valuesPadded));
+  stateAt = l.region(l.mul(keysPadded, valueStride));
   rows = l.region(l.mul(l.index(numRows * c), keysPadded));
   columns = l.region(l.mul(keysPadded, keyColumns));
-  inner = l.region(l.mul(keyColumns, valuesPadded));
-  out = l.region(l.mul(l.index((1 + erase) * c), valuesPadded));
+  inner = l.region(l.mul(keyColumns, valueStride));
+  out = l.region(l.mul(l.index((1 + erase) * c), valueStride));
   scoreAt = l.region(l.index(numRows * c * numKeys * c));
   decays = l.region(perKey ? l.mul(l.index(c), keysPadded) : l.index(c));
   total = l.region(perKey ? keysPadded : l.index(2 * l.lanes + (1 + erase) * c));
@@ -133,18 +136,31 @@ void Semiseparable::head(Values at) {
         Value x = l.toState(l.loadLanes(initial, from, v, mask));
         if (!isa<VectorType>(x.getType()))
           x = l.spread(x);
-        l.scratchLanes(x, l.add(stateAt.offset, l.add(l.mul(i, valuesPadded), j)));
+        l.scratchLanes(x, l.add(stateAt.offset, l.add(l.mul(i, valueStride), j)));
       });
     });
   if (gate)
     l.scratchStore(l.number(initial ? 0.0 : -INFINITY), scale.offset);
-  l.loop(l.index(0), length, c, [&](Value first) { chunked ? chunk(first) : step(first); });
+  auto run = [&](bool inChunks) {
+    c = inChunks ? kChunk : 1;
+    l.loop(l.index(0), length, c, [&](Value first) { inChunks ? chunk(first) : step(first); });
+  };
+  if (op->hasAttr(kShortFormAttr) && chunked && !getConstantIntValue(length)) {
+    auto choice = scf::IfOp::create(b, l.less(length, l.index(kShort)), /*withElseRegion=*/true);
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(choice.thenBlock());
+    run(false);
+    b.setInsertionPointToStart(choice.elseBlock());
+    run(true);
+  } else {
+    run(chunked);
+  }
   if (final)
     l.loop(l.index(0), keys, 1, [&](Value i) {
       l.loop(l.index(0), values, l.lanes, [&](Value j) {
         Values to = here;
         to[k] = i, to[v] = j;
-        Value x = l.scratchLanes(l.add(stateAt.offset, l.add(l.mul(i, valuesPadded), j)));
+        Value x = l.scratchLanes(l.add(stateAt.offset, l.add(l.mul(i, valueStride), j)));
         l.storeLanes(final, to, v, l.mask(l.sub(values, j)), x);
       });
     });
@@ -243,10 +259,10 @@ void Semiseparable::scalarGates(Value first) {
 }
 
 void Semiseparable::chunk(Value first) {
-  Value rowBytes = l.mul(l.index(c), keysPadded), innerHalf = l.mul(l.index(c), valuesPadded);
+  Value rowBytes = l.mul(l.index(c), keysPadded), innerHalf = l.mul(l.index(c), valueStride);
   packRows(query, k, rows.offset, keysPadded, keysPadded, first);
   packColumns(key, columns.offset, first);
-  packRows(value, v, inner.offset, valuesPadded, valuesPadded, first);
+  packRows(value, v, inner.offset, valueStride, valuesPadded, first);
   if (erase) {
     packRows(right, k, l.add(rows.offset, rowBytes), keysPadded, keysPadded, first);
     packColumns(left, l.add(columns.offset, l.index(c)), first);
@@ -263,7 +279,7 @@ void Semiseparable::chunk(Value first) {
   MixerLoops::Product p;
   Value scoreStride = l.index(numKeys * c);
   // What the state before the chunk gives to queries and to r.
-  p.dst = out.offset, p.dstStride = p.bStride = valuesPadded, p.a = rows.offset, p.aRow = keysPadded,
+  p.dst = out.offset, p.dstStride = p.bStride = valueStride, p.a = rows.offset, p.aRow = keysPadded,
   p.aInner = l.index(1);
   p.b = stateAt.offset, p.rows = l.index((1 + erase) * c), p.inner = keys, p.cols = valuesPadded;
   l.product(p);
@@ -272,7 +288,7 @@ void Semiseparable::chunk(Value first) {
     l.loop(l.index(0), p.rows, 1, [&](Value t) {
       Value f = l.spread(l.scratchLoad(l.add(l.add(total.offset, l.index(2 * l.lanes)), t)));
       l.loop(l.index(0), valuesPadded, l.lanes, [&](Value j) {
-        Value at = l.add(out.offset, l.add(l.mul(t, valuesPadded), j));
+        Value at = l.add(out.offset, l.add(l.mul(t, valueStride), j));
         l.scratchLanes(l.times(l.scratchLanes(at), f), at);
       });
     });
@@ -425,10 +441,10 @@ void Semiseparable::substitute() {
   l.loop(l.index(0), valuesPadded, l.lanes, [&](Value j) {
     Values u;
     for (int64_t t = 0; t < c; ++t) {
-      Value x = l.scratchLanes(l.add(out.offset, l.add(l.mul(l.index(c + t), valuesPadded), j)));
+      Value x = l.scratchLanes(l.add(out.offset, l.add(l.mul(l.index(c + t), valueStride), j)));
       for (int64_t s = 0; s < t; ++s)
         x = l.fma(l.spread(l.scratchLoad(scores(l.index(c + t), l.index(c + s)))), u[s], x);
-      l.scratchLanes(x, l.add(inner.offset, l.add(l.mul(l.index(c + t), valuesPadded), j)));
+      l.scratchLanes(x, l.add(inner.offset, l.add(l.mul(l.index(c + t), valueStride), j)));
       u.push_back(x);
     }
   });
@@ -440,7 +456,7 @@ void Semiseparable::writeOutput(Value first) {
       Values at = atTime(l.add(first, t));
       at[v] = j;
       l.storeLanes(output, at, v, l.mask(l.sub(values, j)),
-                   l.scratchLanes(l.add(out.offset, l.add(l.mul(t, valuesPadded), j))));
+                   l.scratchLanes(l.add(out.offset, l.add(l.mul(t, valueStride), j))));
     });
   });
 }
@@ -452,7 +468,7 @@ void Semiseparable::step(Value first) {
   packDecays(first);
   packRows(key, k, columns.offset, keysPadded, keysPadded, first,
            [&](Value, Value, Value x) { return gate ? l.times(x, l.spread(l.scratchLoad(gates.offset))) : x; });
-  packRows(value, v, inner.offset, valuesPadded, valuesPadded, first);
+  packRows(value, v, inner.offset, valueStride, valuesPadded, first);
   if (erase) {
     packRows(right, k, reads, keysPadded, keysPadded, first);
     packRows(left, k, ps, keysPadded, keysPadded, first);
@@ -467,7 +483,7 @@ void Semiseparable::step(Value first) {
     })[0];
   }
   l.loop(l.index(0), valuesPadded, l.lanes, [&](Value j) {
-    auto stateOf = [&](Value i) { return l.add(stateAt.offset, l.add(l.mul(i, valuesPadded), j)); };
+    auto stateOf = [&](Value i) { return l.add(stateAt.offset, l.add(l.mul(i, valueStride), j)); };
     auto scalar = [&](Value line, Value i) { return l.spread(l.scratchLoad(l.add(line, i))); };
     Value zero = l.splat(0), in = l.scratchLanes(l.add(inner.offset, j)), u = zero, o = zero;
     if (erase)

@@ -55,7 +55,7 @@ class Dispatch:
             assert done.returncode == 0, text + done.stderr[:3000]
 
         tool(OPT, tmp / "d.mlir", "--pass-pipeline=builtin.module(func.func(ssm-lower-dispatch))", "-o", tmp / "low.mlir")
-        tool(OPT, tmp / "low.mlir", "--ssm-cpu-dispatch", "-o", tmp / "llvm.mlir")
+        tool(OPT, tmp / "low.mlir", "--ssm-cpu-dispatch", "--verify-each=0", "-o", tmp / "llvm.mlir")
         tool("mlir-translate-22", "--mlir-to-llvmir", tmp / "llvm.mlir", "-o", tmp / "d.ll")
         level = os.environ.get("SSM_TEST_OPT", "-O1")
         tool("clang-22", level, "-w", "-march=native", "-mprefer-vector-width=512", "-shared", "-fPIC", "--rtlib=compiler-rt", tmp / "d.ll",

@@ -24,6 +24,7 @@ KINDS = {
     "mamba": ({"b": 2, "d": 19, "t": "s0", "n": 5}, 1, ["btd", "dn", "btd", "btn", "btn"], MAMBA),
     "mamba_16": ({"b": 1, "d": 33, "t": "s0", "n": 16}, 1, ["btd", "dn", "btd", "btn", "btn"], MAMBA),
     "constant": ({"b": 2, "d": 17, "t": "s0", "n": 11}, 1, ["d", "dn", "btd", "dn", "dn"], MAMBA),
+    "shared": ({"b": 2, "d": 18, "t": "s0", "n": 5}, 1, ["btd", "dn", "btd", ["b", "t", "d/6", "n"], ["b", "t", "d/6", "n"]], MAMBA),
     "few_channels": ({"b": 1, "d": 1, "t": "s0", "n": 40}, 1, ["btd", "dn", "btd", "btn", "btn"], MAMBA),
     "two_states": ({"b": 1, "d": 16, "t": "s0", "m": 3, "n": 4}, 2, ["btd", "dm", "btd", "btn", "btmn"], MAMBA),
     "dynamic_state": ({"b": 1, "d": 20, "t": "s0", "n": "s1"}, 1, ["btd", "dn", "btd", "btn", "btn"], MAMBA),

@@ -31,7 +31,7 @@ ORDER = ["query", "key", "value", "log_decay", "erase_left", "erase_right", "bon
 RESULTS = {"output": "bthv", "final": "bhkv", "log_scale": "bth"}
 
 
-def build(tmp, kind, form, element, *, dims=None, reverse=False, groups=1, seed=0, state="same"):
+def build(tmp, kind, form, element, *, dims=None, reverse=False, groups=1, seed=0, guard=""):
     extra, flags, more = KINDS[kind]
     space = Space(dims or {"b": 2, "h": 4, "t": "s0", "k": 5, "v": 19}, seed)
     over = {"query": "bthk", "key": "bthk", "value": "bthv", **extra}
@@ -53,7 +53,7 @@ def build(tmp, kind, form, element, *, dims=None, reverse=False, groups=1, seed=
     operands = " ".join(f"{n}(%a{i} : {space.text(types[n], axes[n])})" for i, n in enumerate(present))
     tail = " ".join(f"{r}({space.text(out_types[r], axes['result ' + r])})" for r in more)
     names = ", ".join(f"%r{i}" for i in range(len(results)))
-    body = (f'  {names} = ssm.semiseparable {operands} {{form = "{form}", indexing_maps = [{maps}]{attributes}}} -> '
+    body = (f'  {names} = ssm.semiseparable {operands} {{form = "{form}", indexing_maps = [{maps}]{attributes}{guard}}} -> '
             f'{space.text(out_types["output"], axes["result output"])} {tail}')
     compiled = Dispatch(tmp, body, [space.type(types[n], axes[n]) for n in present],
                         [space.type(out_types[r], axes["result " + r]) for r in results], 1)
@@ -96,6 +96,29 @@ def test_kinds(tmp_path, kind, form):
     built = build(tmp_path, kind, form, "f32", seed=len(kind))
     for length in LENGTHS:
         check(built, length, False, "read_before" in KINDS[kind][1], length)
+
+
+@pytest.mark.parametrize("form", ["recurrent", "chunked"])
+def test_constant_operand(tmp_path, form):
+    """A small constant lies in the dispatch itself."""
+    space = Space({"h": 2, "t": "s0", "k": 3, "v": 4})
+    maps = ", ".join(space.map(a) for a in ["htk", "htk", "htv", "h", "htv"])
+    body = (f'  %c = "onnx.Constant"() {{value = dense<[-0.5, -0.1]> : tensor<2xf32>}} : () -> tensor<2xf32>\n'
+            f'  %r0 = ssm.semiseparable query(%a0 : {space.text("f32", "htk")}) key(%a1 : {space.text("f32", "htk")}) '
+            f'value(%a2 : {space.text("f32", "htv")}) log_decay(%c : tensor<2xf32>) {{form = "{form}", indexing_maps = [{maps}]}} -> '
+            f'{space.text("f32", "htv")}')
+    compiled = Dispatch(tmp_path, body, [space.type("f32", a) for a in ["htk", "htk", "htv"]], [space.type("f32", "htv")], 1)
+    rng = np.random.default_rng(0)
+    q, k, v = (data(rng, "f32", space.shape(a, [40])) for a in ["htk", "htk", "htv"])
+    decay = np.broadcast_to(np.array([-0.5, -0.1])[:, None, None], q.shape)
+    assert_close(compiled([q, k, v], [40])[0], reference.semiseparable(q, k, v, decay)[0], "f32", 40)
+
+
+@pytest.mark.parametrize("kind", ["decay_key", "gated_delta", "gate_initial"])
+def test_form_by_length(tmp_path, kind):
+    built = build(tmp_path, kind, "chunked", "f32", guard=', ssm.short_form = "recurrent"')
+    for length in range(0, 10):
+        check(built, length, False, False, length)
 
 
 @pytest.mark.parametrize("form", ["recurrent", "chunked"])

@@ -111,6 +111,17 @@ func.func @m5_elements(%a: tensor<?x4xf32>, %u: tensor<?x4xf32>) {
 
 // -----
 
+func.func @m5_read_by_a_region(%a: tensor<?x4xf8E4M3FN>, %u: tensor<?x4xf32>) {
+  // expected-error @+1 {{elements must be floats of at least 16 bits, integers of at least 8 bits or i1, not 'f8E4M3FN'}}
+  %r = ssm.selective_scan ins(%a, %u : tensor<?x4xf8E4M3FN>, tensor<?x4xf32>) {indexing_maps = [affine_map<(d, t) -> (t, d)>, affine_map<(d, t) -> (t, d)>, affine_map<(d, t) -> (t, d)>], state_rank = 0 : i64} -> tensor<?x4xf32> {
+  ^bb0(%p: f32, %q: f32):
+    ssm.yield %p, %q : f32, f32
+  }
+  return
+}
+
+// -----
+
 func.func @m6_arguments(%a: tensor<?x4xf32>, %u: tensor<?x4xf32>) {
   // expected-error @+1 {{region has 1 arguments, needs 2}}
   %r = ssm.selective_scan ins(%a, %u : tensor<?x4xf32>, tensor<?x4xf32>) {indexing_maps = [affine_map<(d, t) -> (t, d)>, affine_map<(d, t) -> (t, d)>, affine_map<(d, t) -> (t, d)>], state_rank = 0 : i64} -> tensor<?x4xf32> {
