@@ -23,8 +23,8 @@ constexpr int64_t kMaxNesting = 64, kMaxNodes = 4 << 20;
 
 /// Operators that are taken through their function bodies. Everything else in ai.onnx is lowered directly.
 const llvm::StringSet<> expanded = {
-    "Attention", "Bernoulli", "BlackmanWindow", "CausalConvWithState", "CenterCropPad",
-    "DynamicQuantizeLinear", "FlexAttention", "HammingWindow", "HannWindow", "LinearAttention",
+    "Attention", "Bernoulli", "BlackmanWindow", "CenterCropPad",
+    "DynamicQuantizeLinear", "FlexAttention", "HammingWindow", "HannWindow",
     "MeanVarianceNormalization", "NegativeLogLikelihoodLoss", "RMSNormalization", "RotaryEmbedding", "SequenceMap",
     "SoftmaxCrossEntropyLoss", "GroupNormalization", "SwiGLU"};
 /// Refused by name: strings, images.

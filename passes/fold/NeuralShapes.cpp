@@ -191,6 +191,18 @@ void ssm::addNeuralShapes(llvm::StringMap<ShapeRule> &rules) {
       s.set(op->getResult(i), s.dims(op->getOperand(1)));
     return success();
   };
+  rules["LinearAttention"] = [](Operation *op, Shapes &s) -> LogicalResult {
+    Dims q = s.dims(op->getOperand(0)), k = s.dims(op->getOperand(1)), v = s.dims(op->getOperand(2));
+    int64_t heads = onnx::intAttr(op, "q_num_heads"), shared = onnx::intAttr(op, "kv_num_heads");
+    if (q.size() != 3 || k.size() != 3 || v.size() != 3)
+      return op->emitError("query, key and value must have rank 3");
+    if (heads < 1 || shared < 1 || heads % shared)
+      return op->emitError("q_num_heads must be a multiple of kv_num_heads");
+    AffineExpr width = v[2].floorDiv(shared);
+    s.set(op->getResult(0), {q[0], q[1], width * heads});
+    s.set(op->getResult(1), {q[0], s.constant(shared), k[2].floorDiv(shared), width});
+    return success();
+  };
   rules["Det"] = [](Operation *op, Shapes &s) -> LogicalResult {
     s.set(op->getResult(0), ArrayRef(s.dims(op->getOperand(0))).drop_back(2));
     return success();

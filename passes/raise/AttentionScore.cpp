@@ -66,7 +66,7 @@ bool ScoreRegion::product(const Element &e, double &factor, Contraction &found) 
     summed.push_back(c->summed.back());
   if (summed.size() != 1)
     return false;
-  std::map<unsigned, Index> ones;
+  std::map<unsigned, Subscript> ones;
   for (unsigned s : c->summed)
     if (s != summed[0])
       ones[s] = 0;
@@ -112,7 +112,7 @@ Value ScoreRegion::asType(Value position, Type element) {
   return element.isSignlessInteger(64) ? integer : s.cast(integer, b.getI64Type(), element);
 }
 
-Value ScoreRegion::position(const Index &index) {
+Value ScoreRegion::position(const Subscript &index) {
   Location loc = b.getUnknownLoc();
   Scalar s(b, loc);
   Value sum;
@@ -156,10 +156,10 @@ Value ScoreRegion::band(const Element &constant) {
   auto shape = cast<ShapedType>(value.getType()).getShape();
   int64_t strideI = 0, strideJ = 0, stride = 1, rows = 0, columns = 0;
   for (size_t axis = shape.size(); axis-- > 0; stride *= shape[axis]) {
-    const Index &at = constant.at[axis];
-    if (at == Index::atom(i))
+    const Subscript &at = constant.at[axis];
+    if (at == Subscript::atom(i))
       strideI = stride, rows = shape[axis];
-    else if (at == Index::atom(j))
+    else if (at == Subscript::atom(j))
       strideJ = stride, columns = shape[axis];
     else if (shape[axis] != 1)
       return {};
@@ -185,7 +185,7 @@ Value ScoreRegion::band(const Element &constant) {
   if (runs.size() > 4)
     return {};
   Scalar s(b, b.getUnknownLoc());
-  Value difference = position(Index::atom(j) - Index::atom(i)), r = s.constant(element, runs[0].second);
+  Value difference = position(Subscript::atom(j) - Subscript::atom(i)), r = s.constant(element, runs[0].second);
   for (auto [from, v] : ArrayRef(runs).drop_front()) {
     Value later = arith::CmpIOp::create(b, b.getUnknownLoc(), arith::CmpIPredicate::sge, difference, s.index(from));
     r = s.select(later, s.constant(element, v), r);
@@ -217,7 +217,7 @@ Value ScoreRegion::modifier(const Element &e) {
   if (!operand) {
     // An iterator over several axes at once can be split; positions of rows and columns cannot.
     Element at = reader.root(e);
-    for (const Index &index : at.at)
+    for (const Subscript &index : at.at)
       for (auto &[m, c] : index.terms)
         for (unsigned a : m) {
           const auto &atom = space[a];
@@ -307,7 +307,7 @@ Value ScoreRegion::computed(const Element &at, const Element &e, int depth) {
   }
   if (name == "Trilu") {
     bool upper = onnx::intAttr(op, "upper", 1);
-    auto k = onnx::isNone(op->getOperand(1)) ? std::optional<std::vector<Index>>({Index(0)})
+    auto k = onnx::isNone(op->getOperand(1)) ? std::optional<std::vector<Subscript>>({Subscript(0)})
                                              : reader.integers(op->getOperand(1));
     size_t rank = at.at.size();
     Value row = position(at.at[rank - 2]), column = position(at.at[rank - 1]);

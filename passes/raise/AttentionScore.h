@@ -13,7 +13,7 @@ namespace ssm {
 /// Asks for an iterator to be split into two, the inner one with this extent.
 struct SplitRequest {
   unsigned iterator;
-  Index inner;
+  Subscript inner;
 };
 
 class ScoreRegion {
@@ -45,7 +45,7 @@ private:
   mlir::Value scalar(const Element &e, int depth);
   mlir::Value computed(const Element &root, const Element &e, int depth);
   mlir::Value modifier(const Element &e);
-  mlir::Value position(const Index &index);
+  mlir::Value position(const Subscript &index);
   mlir::Value band(const Element &constant);
   mlir::Value asType(mlir::Value positionValue, mlir::Type element);
   /// The product of query and key behind multiplications by numbers.
@@ -62,10 +62,10 @@ private:
   mlir::Value result;
   bool haveScore = false;
   mlir::Value scoreTensor;
-  std::vector<Index> scoreAt;
+  std::vector<Subscript> scoreAt;
   double scoreFactor = 1;
   int budget = 96;
-  std::map<std::pair<void *, std::vector<Index>>, mlir::Value> memo;
+  std::map<std::pair<void *, std::vector<Subscript>>, mlir::Value> memo;
   llvm::DenseMap<mlir::Value, bool> leads;
 };
 

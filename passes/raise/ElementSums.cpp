@@ -12,9 +12,9 @@ std::optional<Contraction> ElementReader::matmul(Operation *op, const Element &e
   auto da = dims(a), db = dims(b), d = dims(e.tensor);
   if (da.empty() || db.empty())
     return std::nullopt;
-  Index k = space.iterator(da.back());
+  Subscript k = space.iterator(da.back());
   size_t matrix = (da.size() > 1) + (db.size() > 1), batch = d.size() - matrix;
-  auto batchAt = [&](const std::vector<Index> &from, size_t count, std::vector<Index> &at) {
+  auto batchAt = [&](const std::vector<Subscript> &from, size_t count, std::vector<Subscript> &at) {
     for (size_t i = 0; i < count; ++i) {
       size_t j = batch - count + i;
       if (from[i] == d[j])
@@ -69,7 +69,7 @@ std::optional<Contraction> ElementReader::einsum(Operation *op, const Element &e
     llvm::sort(letters);
     result = letters;
   }
-  std::map<char, Index> at, size;
+  std::map<char, Subscript> at, size;
   for (auto [i, ch] : llvm::enumerate(result)) {
     if (at.count(ch) || i >= e.at.size())
       return std::nullopt;
@@ -95,7 +95,7 @@ std::optional<Contraction> ElementReader::einsum(Operation *op, const Element &e
       }
       if (d[i] != size[ch] && !d[i].is(1))
         return std::nullopt;
-      x.at.push_back(d[i].is(1) && !size[ch].is(1) ? Index(0) : at[ch]);
+      x.at.push_back(d[i].is(1) && !size[ch].is(1) ? Subscript(0) : at[ch]);
     }
     c.factors.push_back(x);
   }
@@ -115,7 +115,7 @@ std::optional<Contraction> ElementReader::contraction(const Element &e) {
       return std::nullopt;
     Value a = op->getOperand(0), b = op->getOperand(1);
     bool ta = onnx::intAttr(op, "transA"), tb = onnx::intAttr(op, "transB");
-    Index k = space.iterator(dims(a)[ta ? 0 : 1]);
+    Subscript k = space.iterator(dims(a)[ta ? 0 : 1]);
     Contraction c;
     c.scale = onnx::floatAttr(op, "alpha", 1);
     c.summed.push_back(*k.asAtom());
@@ -154,7 +154,7 @@ std::optional<Reduction> ElementReader::reduction(const Element &e) {
     auto axes = integers(op->getOperand(1));
     if (!axes || axes->empty())
       return std::nullopt;
-    for (const Index &a : *axes) {
+    for (const Subscript &a : *axes) {
       auto c = a.constant();
       if (!c)
         return std::nullopt;

@@ -1,6 +1,7 @@
 //===- Elements.cpp - which element of which tensor is read ----------------===//
 #include "passes/raise/Elements.h"
 #include "passes/lower/Registry.h"
+#include "passes/raise/Operands.h"
 #include "llvm/ADT/StringSwitch.h"
 
 using namespace mlir;
@@ -11,13 +12,13 @@ bool ssm::isElementwise(Operation *op) {
   return lowering && lowering->element && !lowering->align && op->getNumResults() == 1;
 }
 
-std::vector<Index> ElementReader::dims(Value v) {
+std::vector<Subscript> ElementReader::dims(Value v) {
   return space.from(onnx::getDimExprs(cast<RankedTensorType>(v.getType())));
 }
 
 Element ElementReader::everyElement(Value v, SmallVectorImpl<unsigned> &iterators) {
   Element e{v, {}};
-  for (const Index &d : dims(v)) {
+  for (const Subscript &d : dims(v)) {
     e.at.push_back(space.iterator(d));
     iterators.push_back(*e.at.back().asAtom());
   }
@@ -32,15 +33,15 @@ StringRef ElementReader::operatorOf(const Element &e) {
   return name.consume_front("onnx.") ? name : "";
 }
 
-std::optional<std::vector<Index>> ElementReader::integers(Value v) {
+std::optional<std::vector<Subscript>> ElementReader::integers(Value v) {
   if (auto op = v.getDefiningOp<onnx::DimsOp>()) {
-    std::vector<Index> r;
+    std::vector<Subscript> r;
     for (AffineExpr e : op.getMap().getResults())
       r.push_back(space.from(e));
     return r;
   }
   if (auto values = onnx::intValues(v)) {
-    std::vector<Index> r;
+    std::vector<Subscript> r;
     for (int64_t x : *values)
       r.push_back(x);
     return r;
@@ -61,8 +62,13 @@ std::optional<double> ElementReader::number(const Element &e) {
     auto value = op->getAttrOfType<ElementsAttr>("value");
     if (!value)
       return 0;
-    if (value.getNumElements() != 1 && !value.isSplat())
-      return std::nullopt;
+    if (value.getNumElements() != 1 && !value.isSplat()) {
+      // Folded constants do not say that they are uniform.
+      auto numbers = value.getNumElements() <= 4096 ? numbersOf(value) : std::nullopt;
+      if (!numbers || numbers->empty() || llvm::any_of(*numbers, [&](double v) { return v != numbers->front(); }))
+        return std::nullopt;
+      return numbers->front();
+    }
     Attribute one = *value.getValues<Attribute>().begin();
     if (auto f = dyn_cast<FloatAttr>(one))
       return f.getValueAsDouble();
@@ -76,14 +82,15 @@ std::optional<double> ElementReader::number(const Element &e) {
                                             "Mul",  "Div",        "Pow", "Cast", "CastLike"};
   if (!llvm::is_contained(known, name))
     return std::nullopt;
-  bool toFloat = isa<FloatType>(getElementTypeOrSelf(e.tensor.getType()));
-  if (!toFloat)
+  // One element only: elsewhere, operands may differ from element to element.
+  auto type = dyn_cast<RankedTensorType>(e.tensor.getType());
+  if (!type || !type.hasStaticShape() || type.getNumElements() != 1 || !isa<FloatType>(type.getElementType()))
     return std::nullopt;
   double x[2] = {0, 0};
   unsigned count = name == "CastLike" ? 1 : op->getNumOperands();
   for (unsigned k = 0; k < count; ++k) {
-    auto v = number(
-        root({op->getOperand(k), std::vector<Index>(cast<RankedTensorType>(op->getOperand(k).getType()).getRank())}));
+    auto v = number(root(
+        {op->getOperand(k), std::vector<Subscript>(cast<RankedTensorType>(op->getOperand(k).getType()).getRank())}));
     if (!v)
       return std::nullopt;
     x[k] = *v;
@@ -100,19 +107,20 @@ std::optional<double> ElementReader::number(const Element &e) {
       .Default(x[0]);
 }
 
-std::optional<std::vector<Index>> ElementReader::reshaped(const std::vector<Index> &from, const std::vector<Index> &to,
-                                                          const std::vector<Index> &at) {
-  std::vector<Index> r(from.size());
+std::optional<std::vector<Subscript>> ElementReader::reshaped(const std::vector<Subscript> &from,
+                                                              const std::vector<Subscript> &to,
+                                                              const std::vector<Subscript> &at) {
+  std::vector<Subscript> r(from.size());
   size_t i = 0, j = 0;
   while (i < from.size() || j < to.size()) {
     // The shortest groups of equal product from here on.
     size_t bestI = from.size(), bestJ = to.size();
     bool found = false;
-    Index left = 1;
+    Subscript left = 1;
     for (size_t a = i; a <= from.size() && !found; ++a) {
       if (a > i)
         left = left * from[a - 1];
-      Index right = 1;
+      Subscript right = 1;
       for (size_t b = j; b <= to.size(); ++b) {
         if (b > j)
           right = right * to[b - 1];
@@ -131,13 +139,13 @@ std::optional<std::vector<Index>> ElementReader::reshaped(const std::vector<Inde
     }
     if (!found && i == from.size())
       return std::nullopt;
-    Index linear = 0;
+    Subscript linear = 0;
     for (size_t b = j; b < bestJ; ++b)
       linear = linear * to[b] + at[b];
     linear = space.substitute(linear, {});
-    Index stride = 1;
+    Subscript stride = 1;
     for (size_t a = bestI; a-- > i;) {
-      Index q = space.floorDiv(linear, stride);
+      Subscript q = space.floorDiv(linear, stride);
       r[a] = a == i ? q : space.mod(q, from[a]);
       if (from[a].is(1))
         r[a] = 0;
@@ -149,9 +157,9 @@ std::optional<std::vector<Index>> ElementReader::reshaped(const std::vector<Inde
   return r;
 }
 
-std::optional<std::vector<Index>> ElementReader::broadcast(Value operand, const std::vector<Index> &resultDims,
-                                                           const std::vector<Index> &at) {
-  std::vector<Index> d = dims(operand), r;
+std::optional<std::vector<Subscript>> ElementReader::broadcast(Value operand, const std::vector<Subscript> &resultDims,
+                                                               const std::vector<Subscript> &at) {
+  std::vector<Subscript> d = dims(operand), r;
   if (d.size() > resultDims.size())
     return std::nullopt;
   size_t shift = resultDims.size() - d.size();
@@ -168,11 +176,11 @@ std::optional<std::vector<Index>> ElementReader::broadcast(Value operand, const 
 
 std::optional<Element> ElementReader::slice(Operation *op, const Element &e) {
   Value x = op->getOperand(0);
-  std::vector<Index> d = dims(x), out = dims(op->getResult(0));
+  std::vector<Subscript> d = dims(x), out = dims(op->getResult(0));
   auto starts = integers(op->getOperand(1));
   if (!starts)
     return std::nullopt;
-  std::vector<Index> axes, steps(starts->size(), Index(1));
+  std::vector<Subscript> axes, steps(starts->size(), Subscript(1));
   for (size_t i = 0; i < starts->size(); ++i)
     axes.push_back(i);
   if (!onnx::isNone(op->getOperand(3))) {
@@ -193,7 +201,7 @@ std::optional<Element> ElementReader::slice(Operation *op, const Element &e) {
     if (!axis || !step || *step == 0)
       return std::nullopt;
     int64_t a = *axis < 0 ? *axis + d.size() : *axis;
-    Index n = d[a], start;
+    Subscript n = d[a], start;
     if (out[a].is(1) && n.is(1)) {
       start = 0;
     } else if (*step > 0) {
@@ -201,7 +209,7 @@ std::optional<Element> ElementReader::slice(Operation *op, const Element &e) {
         start = *from; // beyond the end the result is empty
       else if (from && space.nonNegative(n + *from))
         start = n + *from;
-      else if (from && out[a] == Index(-*from)) // as long as asked for
+      else if (from && out[a] == Subscript(-*from)) // as long as asked for
         start = n + *from;
       else if (!from && space.nonNegative((*starts)[i]))
         start = (*starts)[i];
@@ -221,7 +229,7 @@ std::optional<Element> ElementReader::slice(Operation *op, const Element &e) {
       else
         return std::nullopt;
     }
-    r.at[a] = start + e.at[a] * Index(*step);
+    r.at[a] = start + e.at[a] * Subscript(*step);
   }
   return r;
 }
@@ -253,7 +261,7 @@ std::optional<Element> ElementReader::throughView(const Element &e) {
     if (!op->hasAttr("perm"))
       for (int64_t i = to.size() - 1; i >= 0; --i)
         perm.push_back(i);
-    Element r{x, std::vector<Index>(to.size())};
+    Element r{x, std::vector<Subscript>(to.size())};
     for (auto [i, p] : llvm::enumerate(perm))
       r.at[p] = e.at[i];
     return r;
@@ -266,7 +274,7 @@ std::optional<Element> ElementReader::throughView(const Element &e) {
     Element r{x, {}};
     auto from = dims(x);
     for (size_t i = 0; i < from.size(); ++i)
-      r.at.push_back(from[i].is(1) ? Index(0) : from[i] == to[i] ? e.at[i] : space.mod(e.at[i], from[i]));
+      r.at.push_back(from[i].is(1) ? Subscript(0) : from[i] == to[i] ? e.at[i] : space.mod(e.at[i], from[i]));
     return r;
   }
   if (name == "Slice")
@@ -284,9 +292,9 @@ std::optional<Element> ElementReader::throughView(const Element &e) {
   if (name == "Concat") {
     int64_t axis = onnx::intAttr(op, "axis");
     axis = axis < 0 ? axis + to.size() : axis;
-    Index at = e.at[axis];
+    Subscript at = e.at[axis];
     for (Value part : op->getOperands()) {
-      Index n = dims(part)[axis];
+      Subscript n = dims(part)[axis];
       if (space.nonNegative(at) && space.nonNegative(n - 1 - at)) {
         Element r{part, e.at};
         r.at[axis] = at;
@@ -303,22 +311,22 @@ std::optional<Element> ElementReader::throughView(const Element &e) {
     axis = axis < 0 ? axis + from.size() : axis;
     if (!values || values->empty() || index.size() > 1)
       return std::nullopt;
-    for (Index &v : *values)
+    for (Subscript &v : *values)
       if (auto c = v.constant(); c && *c < 0)
         v = v + from[axis];
     // Positions in arithmetic progression, or each one repeated n times.
-    Index chosen = (*values)[0];
+    Subscript chosen = (*values)[0];
     if (index.size() == 1 && values->size() > 1) {
-      Index step = (*values)[1] - (*values)[0], i = e.at[axis];
+      Subscript step = (*values)[1] - (*values)[0], i = e.at[axis];
       size_t repeat = 1;
       while (repeat < values->size() && (*values)[repeat] == (*values)[0])
         ++repeat;
       if (repeat > 1 && repeat < values->size())
         step = (*values)[repeat] - (*values)[0];
       for (size_t k = 0; k < values->size(); ++k)
-        if ((*values)[k] != (*values)[0] + step * Index(k / repeat))
+        if ((*values)[k] != (*values)[0] + step * Subscript(k / repeat))
           return std::nullopt;
-      chosen = chosen + step * space.floorDiv(i, Index(repeat));
+      chosen = chosen + step * space.floorDiv(i, Subscript(repeat));
     }
     Element r{x, {}};
     r.at.assign(e.at.begin(), e.at.begin() + axis);
@@ -394,15 +402,15 @@ std::optional<SmallVector<Element>> ElementReader::expandedOperandsOf(const Elem
   return anyDecided ? std::optional(r) : std::nullopt;
 }
 
-Element ElementReader::substitute(const Element &e, const std::map<unsigned, Index> &by) {
+Element ElementReader::substitute(const Element &e, const std::map<unsigned, Subscript> &by) {
   Element r{e.tensor, {}};
-  for (const Index &i : e.at)
+  for (const Subscript &i : e.at)
     r.at.push_back(space.substitute(i, by));
   return r;
 }
 
 bool ElementReader::depends(const Element &e, unsigned iterator) {
-  return llvm::any_of(e.at, [&](const Index &i) { return space.depends(i, iterator); });
+  return llvm::any_of(e.at, [&](const Subscript &i) { return space.depends(i, iterator); });
 }
 
 bool ElementReader::equal(const Element &a, const Element &b, int depth) {

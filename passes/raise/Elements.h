@@ -7,13 +7,13 @@
 #define SSM_PASSES_RAISE_ELEMENTS_H
 
 #include "dialects/Onnx/OnnxDialect.h"
-#include "passes/raise/Index.h"
+#include "passes/raise/Subscript.h"
 
 namespace ssm {
 
 struct Element {
   mlir::Value tensor;
-  std::vector<Index> at;
+  std::vector<Subscript> at;
   bool operator==(const Element &o) const { return tensor == o.tensor && at == o.at; }
 };
 
@@ -35,7 +35,7 @@ public:
   explicit ElementReader(IndexSpace &space) : space(space) {}
   IndexSpace &space;
 
-  std::vector<Index> dims(mlir::Value v);
+  std::vector<Subscript> dims(mlir::Value v);
   /// The element at fresh iterators, one per axis.
   Element everyElement(mlir::Value v, llvm::SmallVectorImpl<unsigned> &iterators);
 
@@ -59,19 +59,19 @@ public:
   /// Number that every element of the tensor is.
   std::optional<double> number(const Element &e);
   /// Elements of a constant or of shape arithmetic.
-  std::optional<std::vector<Index>> integers(mlir::Value v);
+  std::optional<std::vector<Subscript>> integers(mlir::Value v);
 
-  Element substitute(const Element &e, const std::map<unsigned, Index> &by);
+  Element substitute(const Element &e, const std::map<unsigned, Subscript> &by);
   bool depends(const Element &e, unsigned iterator);
   /// Both are computed alike from the same elements.
   bool equal(const Element &a, const Element &b, int depth = 8);
 
 private:
-  std::optional<std::vector<Index>> reshaped(const std::vector<Index> &from, const std::vector<Index> &to,
-                                             const std::vector<Index> &at);
+  std::optional<std::vector<Subscript>> reshaped(const std::vector<Subscript> &from, const std::vector<Subscript> &to,
+                                                 const std::vector<Subscript> &at);
   /// Indices of an operand that broadcasts to the result's dims.
-  std::optional<std::vector<Index>> broadcast(mlir::Value operand, const std::vector<Index> &resultDims,
-                                              const std::vector<Index> &at);
+  std::optional<std::vector<Subscript>> broadcast(mlir::Value operand, const std::vector<Subscript> &resultDims,
+                                                  const std::vector<Subscript> &at);
   std::optional<Element> slice(mlir::Operation *op, const Element &e);
   std::optional<Contraction> matmul(mlir::Operation *op, const Element &e);
   std::optional<Contraction> einsum(mlir::Operation *op, const Element &e);

@@ -13,7 +13,7 @@ std::optional<Layout> ssm::layoutOf(ElementReader &reader, const Element &e) {
   Layout layout;
   for (auto [index, size] : llvm::zip(e.at, dims)) {
     Axis axis;
-    Index left = index, inner = 1; // inner: product of the parts found so far
+    Subscript left = index, inner = 1; // inner: product of the parts found so far
     if (index.is(0)) {
       if (!size.is(1))
         return std::nullopt;
@@ -24,20 +24,20 @@ std::optional<Layout> ssm::layoutOf(ElementReader &reader, const Element &e) {
       // The part whose stride is `inner`.
       bool found = false;
       for (auto &[m, c] : left.terms) {
-        Index term;
+        Subscript term;
         term.terms[m] = c;
         auto factor = term.dividedBy(inner);
         auto atom = factor ? factor->asAtom() : std::nullopt;
         if (!atom)
           continue;
         Axis::Part part{*atom};
-        Index extent = space[*atom].n;
+        Subscript extent = space[*atom].n;
         if (space[*atom].kind == IndexSpace::Atom::FloorDiv) {
           auto of = space[*atom].x.asAtom();
           auto by = space[*atom].n.constant();
           if (!of || !by || !space.isIterator(*of))
             continue;
-          auto quotient = space[*of].n.dividedBy(Index(*by));
+          auto quotient = space[*of].n.dividedBy(Subscript(*by));
           if (!quotient)
             continue;
           part = {*of, *by};
@@ -94,7 +94,7 @@ static void expand(IndexSpace &space, const Layout &layout, ArrayRef<unsigned> r
       seen.insert(p.iterator);
       AffineExpr d = getAffineDimExpr(dims.lookup(p.iterator), context);
       exprs.push_back(p.divisor == 1 ? d : d.floorDiv(p.divisor));
-      sizes.push_back(space.toAffine(*space[p.iterator].n.dividedBy(Index(p.divisor)), context));
+      sizes.push_back(space.toAffine(*space[p.iterator].n.dividedBy(Subscript(p.divisor)), context));
     }
   }
   for (unsigned it : required)

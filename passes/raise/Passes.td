@@ -56,4 +56,44 @@ def RaiseAttention : Pass<"ssm-raise-attention", "::mlir::ModuleOp"> {
   let dependentDialects = ["::ssm::SsmDialect", "::ssm::onnx::OnnxDialect", "::mlir::arith::ArithDialect",
     "::mlir::math::MathDialect"];
 }
+
+def RaiseOperators : Pass<"ssm-raise-operators", "::mlir::ModuleOp"> {
+  let summary = "turns operators that are sequence mixers into those of ssm";
+  let description = [{
+    onnx.LinearAttention, with each of its update rules, becomes one ssm.semiseparable: scale goes to the query, the rate of
+    the delta rules to the key and to the erased direction, query heads that share a state become a dim of their own.
+    onnx.CausalConvWithState becomes ssm.causal_conv, its activation stays outside.
+  }];
+  let dependentDialects = ["::ssm::SsmDialect", "::ssm::onnx::OnnxDialect"];
+}
+
+def RaiseConvolutions : Pass<"ssm-raise-convolutions", "::mlir::ModuleOp"> {
+  let summary = "turns causal depthwise convolutions into ssm.causal_conv and ssm.long_conv";
+  let description = [{
+    A value whose element at time t is a sum of w[j] x[t - K + 1 + j], zeros or a history before the first x:
+
+        %p = onnx.Concat(%history, %x)
+        %y = onnx.Conv(%p, %w, %b) {group = channels}    ->    %y = ssm.causal_conv input(%x) weight(%w) bias(%b) history(%history)
+
+    Found in Conv with padding on either side and a Slice behind, in sums of shifted products, and in products with a
+    Toeplitz matrix that is gathered from taps. More than 32 taps without a history are an ssm.long_conv.
+  }];
+  let dependentDialects = ["::ssm::SsmDialect", "::ssm::onnx::OnnxDialect"];
+}
+
+def RaiseClosedForms : Pass<"ssm-raise-closed-forms", "::mlir::ModuleOp"> {
+  let summary = "turns materialised masks, decay matrices and ratios of cumulative sums into recurrences";
+  let description = [{
+    A value whose element at time t is a sum over s <= t of left(t) right(s) exp(cs(t) - cs(s)), cs a cumulative sum:
+
+        %p = onnx.MatMul(%q, %kT)
+        %m = onnx.Trilu(%p) {upper = 0}        ->    %o = ssm.semiseparable query(%q) key(%k) value(%v)
+        %o = onnx.MatMul(%m, %v)
+
+    becomes ssm.semiseparable, or ssm.selective_scan where the decay knows every feature. Masks are proved to be s <= t on
+    the whole domain. What divides by exp(cs) underflows as written; it does not afterwards.
+  }];
+  let dependentDialects = ["::ssm::SsmDialect", "::ssm::onnx::OnnxDialect", "::mlir::arith::ArithDialect",
+    "::mlir::math::MathDialect"];
+}
 #endif

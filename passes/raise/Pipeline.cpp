@@ -7,4 +7,8 @@ void ssm::buildRaisePipeline(mlir::OpPassManager &pm) {
   pm.addPass(createSimplifySizes());
   pm.addPass(createRaiseLoops());
   pm.addPass(createReroll());
+  pm.addPass(createRaiseOperators());
+  pm.addPass(createRaiseAttention());
+  pm.addPass(createRaiseConvolutions());
+  pm.addPass(createRaiseClosedForms());
 }

@@ -68,9 +68,9 @@ bool Attempt::matchSum(const Element &exponential, const Element &sum, unsigned 
       over = it, ++wide;
   if (wide != 1)
     return false;
-  std::map<unsigned, Index> to;
+  std::map<unsigned, Subscript> to;
   for (unsigned it : total->over)
-    to[it] = it == over ? Index::atom(j) : Index(0);
+    to[it] = it == over ? Subscript::atom(j) : Subscript(0);
   if (space[over].n != space[j].n || !reader.equal(reader.substitute(total->operand, to), e))
     return false;
   Operation *exp = e.tensor.getDefiningOp();
@@ -87,7 +87,7 @@ bool Attempt::matchSum(const Element &exponential, const Element &sum, unsigned 
       Element maximum = reader.rootOfFloat((*terms)[1]);
       auto max = reader.reduction(maximum);
       if (max && max->kind == "Max" && max->over.size() == 1 && space[max->over[0]].n == space[j].n &&
-          reader.equal(reader.substitute(max->operand, {{max->over[0], Index::atom(j)}}), (*terms)[0])) {
+          reader.equal(reader.substitute(max->operand, {{max->over[0], Subscript::atom(j)}}), (*terms)[0])) {
         found.nodes.append({difference.tensor.getDefiningOp(), maximum.tensor.getDefiningOp()});
         found.enters = (*terms)[0];
       }
@@ -120,7 +120,7 @@ bool Attempt::matchProbabilities(const Element &e, unsigned j, Softmax &found) {
     int64_t axis = onnx::intAttr(softmax, "axis", -1);
     axis = axis < 0 ? axis + at.at.size() : axis;
     for (auto [k, index] : llvm::enumerate(at.at))
-      if ((int64_t)k == axis ? index != Index::atom(j) : space.depends(index, j))
+      if ((int64_t)k == axis ? index != Subscript::atom(j) : space.depends(index, j))
         return false;
     return reader.dims(at.tensor)[axis] == space[j].n;
   };
@@ -156,6 +156,8 @@ bool Attempt::matchProbabilities(const Element &e, unsigned j, Softmax &found) {
   if (name == "Where") { // rows without any key become zero
     if (reader.number(reader.root((*operands)[1])) != 0.0)
       return false;
+    if (reader.number(reader.root((*operands)[0])) == 0.0) // there is no such row
+      return matchProbabilities((*operands)[2], j, found);
     Softmax inner;
     if (!matchProbabilities((*operands)[2], j, inner) || inner.zeroRows ||
         !isEmptyRow((*operands)[0], (*operands)[2], inner, j))
@@ -191,7 +193,7 @@ bool Attempt::isEmptyRow(const Element &condition, const Element &softmax, Softm
   if (!max || max->kind != "Max" || max->over.size() != 1 || space[max->over[0]].n != space[j].n)
     return false;
   found.nodes.push_back(largest.tensor.getDefiningOp());
-  Element added = reader.rootOfFloat(reader.substitute(max->operand, {{max->over[0], Index::atom(j)}}));
+  Element added = reader.rootOfFloat(reader.substitute(max->operand, {{max->over[0], Subscript::atom(j)}}));
   Element enters = reader.rootOfFloat(found.enters);
   if (reader.equal(added, enters))
     return true;
@@ -225,9 +227,9 @@ Attempt::Outcome Attempt::run(Parts &parts, std::string &missed) {
   Element at{result, {}};
   for (auto &sizes : parts) {
     axes.emplace_back();
-    Index position = 0;
+    Subscript position = 0;
     for (AffineExpr size : sizes) {
-      Index extent = space.from(size), it = space.iterator(extent);
+      Subscript extent = space.from(size), it = space.iterator(extent);
       position = position * extent + it;
       outer.push_back(*it.asAtom());
       axes.back().push_back(outer.back());
@@ -244,7 +246,7 @@ Attempt::Outcome Attempt::run(Parts &parts, std::string &missed) {
         summed.push_back(s);
     if (summed.size() != 1)
       return Outcome::No;
-    std::map<unsigned, Index> ones;
+    std::map<unsigned, Subscript> ones;
     for (unsigned s : c->summed)
       if (s != summed[0])
         ones[s] = 0;
@@ -291,7 +293,7 @@ Attempt::Outcome Attempt::rewrite(const Softmax &softmax, const Element &weights
   for (unsigned it : outer)
     if (reader.depends(values, it) && !reader.depends(weights, it))
       f = it;
-  for (const Index &index : softmax.enters.at) // the row stands beside the column as a rule
+  for (const Subscript &index : softmax.enters.at) // the row stands beside the column as a rule
     if (auto a = index.asAtom();
         a && llvm::is_contained(outer, *a) && !reader.depends(values, *a) && !space[*a].n.is(1))
       i = *a;
@@ -314,7 +316,7 @@ Attempt::Outcome Attempt::rewrite(const Softmax &softmax, const Element &weights
   positions.append({*i, j});
   Type element = cast<RankedTensorType>(root->getResult(0).getType()).getElementType();
   Element enters = softmax.enters;
-  for (Index &index : enters.at)
+  for (Subscript &index : enters.at)
     index = space.substitute(index, {});
   Type scoreType = element.isF64() ? b.getF64Type() : b.getF32Type();
   ScoreRegion region(b, reader, positions, scoreType);
@@ -354,7 +356,7 @@ Attempt::Outcome Attempt::rewrite(const Softmax &softmax, const Element &weights
        value = operandOf(reader, values);
   if (!query || !key || !value) {
     for (const Element *e : {(const Element *)&region.query, (const Element *)&region.key, &values})
-      for (const Index &index : e->at)
+      for (const Subscript &index : e->at)
         for (auto &[m, c] : index.terms)
           for (unsigned a : m)
             if (space[a].kind == IndexSpace::Atom::Mod || space[a].kind == IndexSpace::Atom::FloorDiv)

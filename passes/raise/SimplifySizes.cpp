@@ -5,8 +5,8 @@
 // they check at run time what a broadcast demands. One walk over @main.
 //===----------------------------------------------------------------------===//
 #include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "passes/raise/Index.h"
 #include "passes/raise/Passes.h"
+#include "passes/raise/Subscript.h"
 
 using namespace mlir;
 using namespace ssm;
@@ -45,40 +45,40 @@ public:
   }
 
 private:
-  std::optional<Index> solve(StringRef kind, ArrayRef<Index> args) const;
+  std::optional<Subscript> solve(StringRef kind, ArrayRef<Subscript> args) const;
 
   llvm::DenseSet<int64_t> nonNegative;
   IndexSpace space;
-  std::map<unsigned, Index> known; // by atom
+  std::map<unsigned, Subscript> known; // by atom
   llvm::DenseMap<AffineExpr, AffineExpr> replacement;
 };
 
-std::optional<Index> Sizes::solve(StringRef kind, ArrayRef<Index> args) const {
+std::optional<Subscript> Sizes::solve(StringRef kind, ArrayRef<Subscript> args) const {
   if (kind == "min" || kind == "max") {
-    for (const Index &a : args)
-      if (llvm::all_of(args, [&](const Index &o) { return space.nonNegative(kind == "min" ? o - a : a - o); }))
+    for (const Subscript &a : args)
+      if (llvm::all_of(args, [&](const Subscript &o) { return space.nonNegative(kind == "min" ? o - a : a - o); }))
         return a;
     return std::nullopt;
   }
-  const Index &a = args[0], &b = args[1];
+  const Subscript &a = args[0], &b = args[1];
   if (kind == "broadcast") {
     if (a == b || b.is(1))
       return a;
-    return a.is(1) ? std::optional<Index>(b) : std::nullopt;
+    return a.is(1) ? std::optional<Subscript>(b) : std::nullopt;
   }
   if (kind == "eq")
-    return a == b ? std::optional<Index>(1) : std::nullopt;
+    return a == b ? std::optional<Subscript>(1) : std::nullopt;
   if (space.nonNegative(a - b)) // lt
-    return Index(0);
-  return space.nonNegative(b - a - 1) ? std::optional<Index>(1) : std::nullopt;
+    return Subscript(0);
+  return space.nonNegative(b - a - 1) ? std::optional<Subscript>(1) : std::nullopt;
 }
 
 void Sizes::learn(BindExprOp bind) {
-  SmallVector<Index> args;
+  SmallVector<Subscript> args;
   for (AffineExpr e : bind.getMap().getResults())
     args.push_back(space.substitute(space.from(e), known));
   StringRef kind = bind.getKind();
-  auto positive = [&](const Index &x) { return space.nonNegative(x); };
+  auto positive = [&](const Subscript &x) { return space.nonNegative(x); };
   if (kind == "eq" || kind == "lt" || (kind == "max" ? llvm::any_of(args, positive) : llvm::all_of(args, positive)))
     nonNegative.insert(bind.getSymbol());
   if (auto value = solve(kind, args)) {

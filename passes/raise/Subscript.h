@@ -1,10 +1,10 @@
-//===- Index.h - index arithmetic with symbolic sizes -----------*- C++ -*-===//
-// An Index is an integer polynomial over atoms: iterators (each with an extent), symbols of the module, and quotients
-// and remainders that do not simplify. Products of sizes stay exact, which affine expressions cannot do; reshapes are
-// linearised and split again on it.
+//===- Subscript.h - index arithmetic with symbolic sizes -------*- C++ -*-===//
+// A Subscript is an integer polynomial over atoms: iterators (each with an extent), symbols of the module, and
+// quotients and remainders that do not simplify. Products of sizes stay exact, which affine expressions cannot do;
+// reshapes are linearised and split again on it.
 //===----------------------------------------------------------------------===//
-#ifndef SSM_PASSES_RAISE_INDEX_H
-#define SSM_PASSES_RAISE_INDEX_H
+#ifndef SSM_PASSES_RAISE_SUBSCRIPT_H
+#define SSM_PASSES_RAISE_SUBSCRIPT_H
 
 #include "mlir/IR/AffineExpr.h"
 #include "mlir/IR/BuiltinOps.h"
@@ -17,27 +17,27 @@
 
 namespace ssm {
 
-class Index {
+class Subscript {
 public:
   using Monomial = std::vector<unsigned>; // atoms in ascending order, with repetition
-  Index(int64_t c = 0) {
+  Subscript(int64_t c = 0) {
     if (c)
       terms[{}] = c;
   }
-  static Index atom(unsigned a) {
-    Index r;
+  static Subscript atom(unsigned a) {
+    Subscript r;
     r.terms[{a}] = 1;
     return r;
   }
 
   std::map<Monomial, int64_t> terms; // no zero coefficients
 
-  Index operator+(const Index &o) const { return combine(o, 1); }
-  Index operator-(const Index &o) const { return combine(o, -1); }
-  Index operator*(const Index &o) const;
-  bool operator==(const Index &o) const { return terms == o.terms; }
-  bool operator!=(const Index &o) const { return terms != o.terms; }
-  bool operator<(const Index &o) const { return terms < o.terms; }
+  Subscript operator+(const Subscript &o) const { return combine(o, 1); }
+  Subscript operator-(const Subscript &o) const { return combine(o, -1); }
+  Subscript operator*(const Subscript &o) const;
+  bool operator==(const Subscript &o) const { return terms == o.terms; }
+  bool operator!=(const Subscript &o) const { return terms != o.terms; }
+  bool operator<(const Subscript &o) const { return terms < o.terms; }
 
   std::optional<int64_t> constant() const;
   bool is(int64_t c) const { return constant() == c; }
@@ -45,13 +45,13 @@ public:
   std::optional<unsigned> asAtom() const;
   bool contains(unsigned atom) const;
   /// x such that *this = x * atom + rest, rest without the atom; nothing when it occurs in a higher power.
-  std::optional<Index> coefficient(unsigned atom) const;
-  Index without(unsigned atom) const;
+  std::optional<Subscript> coefficient(unsigned atom) const;
+  Subscript without(unsigned atom) const;
   /// Quotient when n divides every term.
-  std::optional<Index> dividedBy(const Index &n) const;
+  std::optional<Subscript> dividedBy(const Subscript &n) const;
 
 private:
-  Index combine(const Index &o, int64_t sign) const;
+  Subscript combine(const Subscript &o, int64_t sign) const;
 };
 
 /// Owner of the atoms.
@@ -63,35 +63,35 @@ public:
 
   struct Atom {
     enum Kind { Iterator, Symbol, FloorDiv, Mod } kind;
-    Index x, n; // an iterator's extent is n; a quotient or remainder is of x by n
+    Subscript x, n; // an iterator's extent is n; a quotient or remainder is of x by n
     int64_t symbol = 0;
   };
   const Atom &operator[](unsigned a) const { return atoms[a]; }
   bool isIterator(unsigned a) const { return atoms[a].kind == Atom::Iterator; }
 
-  Index iterator(const Index &extent);
-  Index symbol(int64_t position);
-  Index floorDiv(const Index &x, const Index &n);
-  Index mod(const Index &x, const Index &n);
+  Subscript iterator(const Subscript &extent);
+  Subscript symbol(int64_t position);
+  Subscript floorDiv(const Subscript &x, const Subscript &n);
+  Subscript mod(const Subscript &x, const Subscript &n);
   /// From an expression of the module's symbols.
-  Index from(mlir::AffineExpr e);
-  std::vector<Index> from(llvm::ArrayRef<mlir::AffineExpr> e);
+  Subscript from(mlir::AffineExpr e);
+  std::vector<Subscript> from(llvm::ArrayRef<mlir::AffineExpr> e);
   /// Iterators become dims by `dims`; nothing for one that is not there.
-  mlir::AffineExpr toAffine(const Index &e, mlir::MLIRContext *context,
+  mlir::AffineExpr toAffine(const Subscript &e, mlir::MLIRContext *context,
                             const llvm::DenseMap<unsigned, unsigned> &dims = llvm::DenseMap<unsigned, unsigned>());
-  Index substitute(const Index &e, const std::map<unsigned, Index> &by);
+  Subscript substitute(const Subscript &e, const std::map<unsigned, Subscript> &by);
 
   /// Iterators of an index, those inside quotients included.
-  void collectIterators(const Index &e, llvm::SmallDenseSet<unsigned, 8> &out) const;
-  bool depends(const Index &e, unsigned iterator) const;
+  void collectIterators(const Subscript &e, llvm::SmallDenseSet<unsigned, 8> &out) const;
+  bool depends(const Subscript &e, unsigned iterator) const;
   /// Proved for all values of iterators within their extents.
-  bool nonNegative(const Index &e) const { return nonNegative(e, 12); }
+  bool nonNegative(const Subscript &e) const { return nonNegative(e, 12); }
 
 private:
-  bool nonNegative(const Index &e, int depth) const;
+  bool nonNegative(const Subscript &e, int depth) const;
   unsigned intern(Atom a);
   /// x = n * quotient + rest, with the rest's terms not divisible by n.
-  void split(const Index &x, const Index &n, Index &quotient, Index &rest) const;
+  void split(const Subscript &x, const Subscript &n, Subscript &quotient, Subscript &rest) const;
 
   std::vector<Atom> atoms;
   const llvm::DenseSet<int64_t> &sizes;

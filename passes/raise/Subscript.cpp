@@ -1,12 +1,12 @@
-//===- Index.cpp - index arithmetic with symbolic sizes --------------------===//
-#include "passes/raise/Index.h"
+//===- Subscript.cpp - index arithmetic with symbolic sizes ----------------===//
+#include "passes/raise/Subscript.h"
 #include "dialects/Ssm/SsmDialect.h"
 
 using namespace mlir;
 using namespace ssm;
 
-Index Index::combine(const Index &o, int64_t sign) const {
-  Index r = *this;
+Subscript Subscript::combine(const Subscript &o, int64_t sign) const {
+  Subscript r = *this;
   for (auto &[m, c] : o.terms) {
     int64_t &slot = r.terms[m];
     slot += sign * c;
@@ -16,8 +16,8 @@ Index Index::combine(const Index &o, int64_t sign) const {
   return r;
 }
 
-Index Index::operator*(const Index &o) const {
-  Index r;
+Subscript Subscript::operator*(const Subscript &o) const {
+  Subscript r;
   for (auto &[m, c] : terms)
     for (auto &[n, d] : o.terms) {
       Monomial product(m.size() + n.size());
@@ -30,7 +30,7 @@ Index Index::operator*(const Index &o) const {
   return r;
 }
 
-std::optional<int64_t> Index::constant() const {
+std::optional<int64_t> Subscript::constant() const {
   if (terms.empty())
     return 0;
   if (terms.size() == 1 && terms.begin()->first.empty())
@@ -38,18 +38,18 @@ std::optional<int64_t> Index::constant() const {
   return std::nullopt;
 }
 
-std::optional<unsigned> Index::asAtom() const {
+std::optional<unsigned> Subscript::asAtom() const {
   if (terms.size() == 1 && terms.begin()->second == 1 && terms.begin()->first.size() == 1)
     return terms.begin()->first[0];
   return std::nullopt;
 }
 
-bool Index::contains(unsigned atom) const {
+bool Subscript::contains(unsigned atom) const {
   return llvm::any_of(terms, [&](auto &t) { return llvm::is_contained(t.first, atom); });
 }
 
-std::optional<Index> Index::coefficient(unsigned atom) const {
-  Index r;
+std::optional<Subscript> Subscript::coefficient(unsigned atom) const {
+  Subscript r;
   for (auto &[m, c] : terms) {
     size_t power = llvm::count(m, atom);
     if (power > 1)
@@ -63,8 +63,8 @@ std::optional<Index> Index::coefficient(unsigned atom) const {
   return r;
 }
 
-Index Index::without(unsigned atom) const {
-  Index r;
+Subscript Subscript::without(unsigned atom) const {
+  Subscript r;
   for (auto &[m, c] : terms)
     if (!llvm::is_contained(m, atom))
       r.terms[m] = c;
@@ -72,7 +72,7 @@ Index Index::without(unsigned atom) const {
 }
 
 /// m / n for monomials.
-static std::optional<Index::Monomial> divide(Index::Monomial m, const Index::Monomial &n) {
+static std::optional<Subscript::Monomial> divide(Subscript::Monomial m, const Subscript::Monomial &n) {
   for (unsigned a : n) {
     auto it = llvm::find(m, a);
     if (it == m.end())
@@ -82,12 +82,12 @@ static std::optional<Index::Monomial> divide(Index::Monomial m, const Index::Mon
   return m;
 }
 
-std::optional<Index> Index::dividedBy(const Index &n) const {
+std::optional<Subscript> Subscript::dividedBy(const Subscript &n) const {
   if (n.terms.empty())
     return std::nullopt;
   if (n.terms.size() == 1) {
     auto &[d, k] = *n.terms.begin();
-    Index r;
+    Subscript r;
     for (auto &[m, c] : terms) {
       auto q = divide(m, d);
       if (!q || c % k)
@@ -97,14 +97,14 @@ std::optional<Index> Index::dividedBy(const Index &n) const {
     return r;
   }
   // Long division by the leading term.
-  Index rest = *this, r;
+  Subscript rest = *this, r;
   auto &[d, k] = *n.terms.rbegin();
   for (int step = 0; step < 16 && !rest.terms.empty(); ++step) {
     auto &[m, c] = *rest.terms.rbegin();
     auto q = divide(m, d);
     if (!q || c % k)
       return std::nullopt;
-    Index part;
+    Subscript part;
     part.terms[*q] = c / k;
     r = r + part;
     rest = rest - part * n;
@@ -129,22 +129,22 @@ unsigned IndexSpace::intern(Atom a) {
   return atoms.size() - 1;
 }
 
-Index IndexSpace::iterator(const Index &extent) {
+Subscript IndexSpace::iterator(const Subscript &extent) {
   if (extent.terms.size() == 1)
     for (unsigned a : extent.terms.begin()->first)
       if (atoms[a].kind == Atom::Symbol)
         positive.insert(a);
-  return Index::atom(intern({Atom::Iterator, {}, extent, 0}));
+  return Subscript::atom(intern({Atom::Iterator, {}, extent, 0}));
 }
 
-Index IndexSpace::symbol(int64_t position) {
+Subscript IndexSpace::symbol(int64_t position) {
   auto [it, isNew] = symbolAtoms.try_emplace(position, 0);
   if (isNew)
     it->second = intern({Atom::Symbol, {}, {}, position});
-  return Index::atom(it->second);
+  return Subscript::atom(it->second);
 }
 
-void IndexSpace::split(const Index &x, const Index &n, Index &quotient, Index &rest) const {
+void IndexSpace::split(const Subscript &x, const Subscript &n, Subscript &quotient, Subscript &rest) const {
   if (n.terms.size() != 1) {
     if (auto q = x.dividedBy(n)) {
       quotient = *q;
@@ -158,8 +158,8 @@ void IndexSpace::split(const Index &x, const Index &n, Index &quotient, Index &r
       if (isIterator(a) && rest.contains(a))
         if (auto c = rest.coefficient(a))
           if (auto q = c->dividedBy(n)) {
-            quotient = quotient + *q * Index::atom(a);
-            rest = rest - *c * Index::atom(a);
+            quotient = quotient + *q * Subscript::atom(a);
+            rest = rest - *c * Subscript::atom(a);
           }
     return;
   }
@@ -187,38 +187,38 @@ void IndexSpace::split(const Index &x, const Index &n, Index &quotient, Index &r
   }
 }
 
-Index IndexSpace::floorDiv(const Index &x, const Index &n) {
+Subscript IndexSpace::floorDiv(const Subscript &x, const Subscript &n) {
   if (n.is(1))
     return x;
-  Index quotient, rest;
+  Subscript quotient, rest;
   split(x, n, quotient, rest);
   if (rest.is(0) || (nonNegative(rest) && nonNegative(n - 1 - rest)))
     return quotient;
   // (a floordiv m) floordiv n = a floordiv (m n)
   if (auto a = rest.asAtom(); a && atoms[*a].kind == Atom::FloorDiv) {
-    Index inner = atoms[*a].x, divisor = atoms[*a].n;
+    Subscript inner = atoms[*a].x, divisor = atoms[*a].n;
     return quotient + floorDiv(inner, divisor * n);
   }
-  return quotient + Index::atom(intern({Atom::FloorDiv, rest, n, 0}));
+  return quotient + Subscript::atom(intern({Atom::FloorDiv, rest, n, 0}));
 }
 
-Index IndexSpace::mod(const Index &x, const Index &n) {
+Subscript IndexSpace::mod(const Subscript &x, const Subscript &n) {
   if (n.is(1))
     return 0;
-  Index quotient, rest;
+  Subscript quotient, rest;
   split(x, n, quotient, rest);
   if (rest.is(0) || (nonNegative(rest) && nonNegative(n - 1 - rest)))
     return rest;
-  return Index::atom(intern({Atom::Mod, rest, n, 0}));
+  return Subscript::atom(intern({Atom::Mod, rest, n, 0}));
 }
 
-Index IndexSpace::from(AffineExpr e) {
+Subscript IndexSpace::from(AffineExpr e) {
   if (auto c = dyn_cast<AffineConstantExpr>(e))
     return c.getValue();
   if (auto s = dyn_cast<AffineSymbolExpr>(e))
     return symbol(s.getPosition());
   auto bin = cast<AffineBinaryOpExpr>(e);
-  Index l = from(bin.getLHS()), r = from(bin.getRHS());
+  Subscript l = from(bin.getLHS()), r = from(bin.getRHS());
   switch (bin.getKind()) {
   case AffineExprKind::Add:
     return l + r;
@@ -233,14 +233,15 @@ Index IndexSpace::from(AffineExpr e) {
   }
 }
 
-std::vector<Index> IndexSpace::from(ArrayRef<AffineExpr> e) {
-  std::vector<Index> r;
+std::vector<Subscript> IndexSpace::from(ArrayRef<AffineExpr> e) {
+  std::vector<Subscript> r;
   for (AffineExpr x : e)
     r.push_back(from(x));
   return r;
 }
 
-AffineExpr IndexSpace::toAffine(const Index &e, MLIRContext *context, const llvm::DenseMap<unsigned, unsigned> &dims) {
+AffineExpr IndexSpace::toAffine(const Subscript &e, MLIRContext *context,
+                                const llvm::DenseMap<unsigned, unsigned> &dims) {
   AffineExpr sum = getAffineConstantExpr(0, context);
   for (auto &[m, c] : e.terms) {
     AffineExpr term = getAffineConstantExpr(c, context);
@@ -267,19 +268,19 @@ AffineExpr IndexSpace::toAffine(const Index &e, MLIRContext *context, const llvm
   return sum;
 }
 
-Index IndexSpace::substitute(const Index &e, const std::map<unsigned, Index> &by) {
-  Index sum;
+Subscript IndexSpace::substitute(const Subscript &e, const std::map<unsigned, Subscript> &by) {
+  Subscript sum;
   for (auto &[m, c] : e.terms) {
-    Index term = c;
+    Subscript term = c;
     for (unsigned a : m) {
       if (auto it = by.find(a); it != by.end()) {
         term = term * it->second;
       } else if (atoms[a].kind == Atom::FloorDiv || atoms[a].kind == Atom::Mod) {
         Atom atom = atoms[a];
-        Index x = substitute(atom.x, by), n = substitute(atom.n, by);
+        Subscript x = substitute(atom.x, by), n = substitute(atom.n, by);
         term = term * (atom.kind == Atom::Mod ? mod(x, n) : floorDiv(x, n));
       } else {
-        term = term * Index::atom(a);
+        term = term * Subscript::atom(a);
       }
     }
     sum = sum + term;
@@ -290,20 +291,20 @@ Index IndexSpace::substitute(const Index &e, const std::map<unsigned, Index> &by
       if (atoms[a].kind != Atom::Mod)
         continue;
       Atom atom = atoms[a];
-      Index factor;
+      Subscript factor;
       factor.terms[*divide(m, {a})] = c;
-      Index whole = factor * atom.n * floorDiv(atom.x, atom.n);
+      Subscript whole = factor * atom.n * floorDiv(atom.x, atom.n);
       bool present = llvm::all_of(whole.terms, [&](auto &t) {
         auto it = sum.terms.find(t.first);
         return it != sum.terms.end() && it->second == t.second;
       });
       if (present)
-        return substitute(sum - whole - factor * Index::atom(a) + factor * atom.x, {});
+        return substitute(sum - whole - factor * Subscript::atom(a) + factor * atom.x, {});
     }
   return sum;
 }
 
-void IndexSpace::collectIterators(const Index &e, llvm::SmallDenseSet<unsigned, 8> &out) const {
+void IndexSpace::collectIterators(const Subscript &e, llvm::SmallDenseSet<unsigned, 8> &out) const {
   for (auto &[m, c] : e.terms)
     for (unsigned a : m) {
       if (atoms[a].kind == Atom::Iterator)
@@ -313,13 +314,13 @@ void IndexSpace::collectIterators(const Index &e, llvm::SmallDenseSet<unsigned, 
     }
 }
 
-bool IndexSpace::depends(const Index &e, unsigned iterator) const {
+bool IndexSpace::depends(const Subscript &e, unsigned iterator) const {
   llvm::SmallDenseSet<unsigned, 8> all;
   collectIterators(e, all);
   return all.contains(iterator);
 }
 
-bool IndexSpace::nonNegative(const Index &e, int depth) const {
+bool IndexSpace::nonNegative(const Subscript &e, int depth) const {
   if (auto c = e.constant())
     return *c >= 0;
   if (depth == 0)
@@ -332,13 +333,13 @@ bool IndexSpace::nonNegative(const Index &e, int depth) const {
       auto coefficient = e.coefficient(a);
       if (!coefficient)
         return false;
-      Index rest = e.without(a);
+      Subscript rest = e.without(a);
       if (nonNegative(*coefficient, depth - 1)) { // smallest at 0
         if (atom.kind == Atom::FloorDiv && !nonNegative(atom.x, depth - 1))
           return false;
         return nonNegative(rest, depth - 1);
       }
-      if (!nonNegative(Index(0) - *coefficient, depth - 1))
+      if (!nonNegative(Subscript(0) - *coefficient, depth - 1))
         return false;
       if (atom.kind != Atom::FloorDiv) // largest at n - 1
         return nonNegative(rest + *coefficient * (atom.n - 1), depth - 1);
@@ -347,13 +348,13 @@ bool IndexSpace::nonNegative(const Index &e, int depth) const {
       return perUnit && nonNegative(rest + *perUnit * atom.x, depth - 1);
     }
   // Symbols only: s = s' + 1 where s is positive, s >= 0 where it is a size.
-  Index shifted;
+  Subscript shifted;
   for (auto &[m, c] : e.terms) {
-    Index term = c;
+    Subscript term = c;
     for (unsigned a : m) {
       if (!positive.contains(a) && !sizes.contains(atoms[a].symbol))
         return false;
-      term = term * (positive.contains(a) ? Index::atom(a) + 1 : Index::atom(a));
+      term = term * (positive.contains(a) ? Subscript::atom(a) + 1 : Subscript::atom(a));
     }
     shifted = shifted + term;
   }

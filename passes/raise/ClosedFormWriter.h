@@ -1,0 +1,62 @@
+//===- ClosedFormWriter.h - the mixer of a closed form ----------*- C++ -*-===//
+#ifndef SSM_PASSES_RAISE_CLOSEDFORMWRITER_H
+#define SSM_PASSES_RAISE_CLOSEDFORMWRITER_H
+
+#include "passes/raise/ClosedForm.h"
+
+namespace ssm {
+
+/// Writes the mixer for a matched form.
+class ClosedFormWriter {
+public:
+  ClosedFormWriter(ClosedForm &form, mlir::Operation *root)
+      : form(form), reader(form.reader), space(form.space), b(root), root(root), loc(root->getLoc()),
+        element(llvm::cast<mlir::RankedTensorType>(root->getResult(0).getType()).getElementType()) {}
+  bool run();
+
+private:
+  bool semiseparable();
+  bool selectiveScan();
+  /// Product over these iterators, one axis each, of size 1 where nothing depends on it.
+  mlir::Value product(llvm::ArrayRef<Factor> factors, llvm::ArrayRef<unsigned> over, double scale,
+                      mlir::AffineMap &map);
+  mlir::Value aligned(const Factor &f, llvm::ArrayRef<unsigned> over);
+  /// The log-decay as one tensor.
+  mlir::Value logDecay(llvm::ArrayRef<unsigned> over, mlir::AffineMap &map);
+  mlir::Value combine(llvm::StringRef name, mlir::Value x, mlir::Value y);
+  mlir::Value unary(llvm::StringRef name, mlir::Value x) { return make(name, x, x.getType()); }
+  mlir::Value make(llvm::StringRef name, mlir::ValueRange operands, mlir::Type type,
+                   llvm::ArrayRef<mlir::NamedAttribute> attributes = {}) {
+    mlir::OperationState state(loc, ("onnx." + name).str(), operands, {type}, attributes);
+    return b.create(state)->getResult(0);
+  }
+  mlir::Value number(double v);
+  mlir::AffineMap mapFor(mlir::Value v, llvm::ArrayRef<unsigned> over);
+  mlir::AffineExpr size(unsigned it) { return space.toAffine(space[it].n, b.getContext()); }
+  bool depends(llvm::ArrayRef<Factor> list, unsigned it) {
+    return llvm::any_of(list, [&](const Factor &f) { return reader.depends(reader.root(f.e), it); });
+  }
+  bool decayDepends(unsigned it);
+  mlir::Value producerScalar(mlir::OpBuilder &region, mlir::Block *block, const Element &e, int depth);
+  mlir::Operation *create(llvm::StringRef name, llvm::ArrayRef<mlir::Type> types,
+                          llvm::ArrayRef<mlir::NamedAttribute> attributes, mlir::Block *region);
+  void finish(mlir::Operation *mixer, mlir::Value result);
+  void replaceLastStates(mlir::Value final, const Layout &layout);
+
+  ClosedForm &form;
+  ElementReader &reader;
+  IndexSpace &space;
+  mlir::OpBuilder b;
+  mlir::Operation *root;
+  mlir::Location loc;
+  mlir::Type element;
+  IteratorDims dims;
+  llvm::SmallVector<mlir::Value> operands;
+  llvm::SmallVector<mlir::Attribute> maps;
+  llvm::SmallVector<unsigned> order; // iterators by dim
+  bool moved = false;                // a reader before root was given one of its results
+};
+
+} // namespace ssm
+
+#endif

@@ -1,0 +1,97 @@
+//===- RaiseClosedForms.cpp - materialised masks and cumulative sums -------===//
+// Expects: @main after fold. Leaves: values that are a sum over the past in closed form (ClosedForm.h) as
+// ssm.semiseparable, when keys and values are apart and the decay does not know the value's features, else as
+// ssm.selective_scan. Values are tried from the last one on, so that what is inside a larger match is not matched by
+// itself. Only values a few operators behind a mask or a cumulative operator are tried, each at bounded cost.
+//===----------------------------------------------------------------------===//
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+#include "passes/raise/ClosedForm.h"
+#include "passes/raise/ClosedFormPasses.h"
+#include "passes/raise/Passes.h"
+#include "passes/raise/Provenance.h"
+
+using namespace mlir;
+using namespace ssm;
+
+namespace ssm {
+#define GEN_PASS_DEF_RAISECLOSEDFORMS
+#include "passes/raise/Passes.h.inc"
+} // namespace ssm
+
+namespace {
+struct RaiseClosedFormsPass : ssm::impl::RaiseClosedFormsBase<RaiseClosedFormsPass> {
+  void runOnOperation() override {
+    auto main = getOperation().lookupSymbol<func::FuncOp>("main");
+    if (!main)
+      return;
+    llvm::DenseSet<int64_t> sizes = IndexSpace::sizeSymbols(getOperation());
+    SmallVector<Block *> blocks;
+    main.walk([&](Block *block) { blocks.push_back(block); });
+    for (Block *block : blocks) {
+      // Operators at most a few steps behind a mask or a cumulative operator.
+      constexpr int kFar = 24;
+      llvm::DenseMap<Operation *, int> distance;
+      SmallVector<Operation *> roots;
+      for (Operation &op : *block) {
+        StringRef name = op.getName().getStringRef();
+        static constexpr StringLiteral seeds[] = {"onnx.CumSum", "onnx.CumProd", "onnx.Trilu", "onnx.Where"};
+        int d = llvm::is_contained(seeds, name) ? 0 : kFar;
+        for (Value v : op.getOperands()) {
+          Operation *from = v.getDefiningOp();
+          if (from && isa<onnx::ConstantOp>(from)) { // a folded mask is square
+            auto type = dyn_cast<RankedTensorType>(v.getType());
+            if ((name == "onnx.Mul" || name == "onnx.Einsum") && type)
+              for (int64_t a = 1; a < type.getRank(); ++a)
+                if (type.getDimSize(a) > 1 && type.getDimSize(a) == type.getDimSize(a - 1))
+                  d = 0;
+          } else if (from) {
+            if (auto it = distance.find(from); it != distance.end())
+              d = std::min(d, it->second + 1);
+          }
+        }
+        if (d >= kFar)
+          continue;
+        distance[&op] = d;
+        static constexpr StringLiteral tried[] = {"onnx.MatMul", "onnx.Einsum", "onnx.ReduceSum",
+                                                  "onnx.Mul",    "onnx.Add",    "onnx.Exp"};
+        if (llvm::is_contained(tried, name))
+          roots.push_back(&op);
+      }
+      llvm::DenseSet<Operation *> erased;
+      for (Operation *root : llvm::reverse(roots)) {
+        if (erased.contains(root))
+          continue;
+        auto type = dyn_cast<RankedTensorType>(root->getResult(0).getType());
+        if (!type || !isa<FloatType>(type.getElementType()))
+          continue;
+        std::string why;
+        for (int64_t axis = 0; axis < type.getRank(); ++axis) {
+          IndexSpace space(sizes);
+          ElementReader reader(space);
+          ClosedForm form(reader, axis);
+          bool matches = form.match(root->getResult(0));
+          bool recurs =
+              !form.states.empty() || !form.logDecay.empty() || !form.decay.empty() || !form.constantDecay.empty();
+          if (matches && recurs && writeMixer(form, root)) {
+            why.clear();
+            for (Operation &op : llvm::make_early_inc_range(llvm::reverse(*block)))
+              if (isOpTriviallyDead(&op)) {
+                erased.insert(&op);
+                op.erase();
+              }
+            break;
+          }
+          if (why.empty())
+            why = form.why;
+        }
+        if (!why.empty() && !erased.contains(root))
+          noteMissed(root, "closed form: " + why);
+      }
+      for (Operation &op : llvm::make_early_inc_range(*block))
+        mergeScans(&op);
+      eraseDead(*block);
+    }
+  }
+};
+} // namespace
