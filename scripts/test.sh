@@ -4,39 +4,84 @@ set -uo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 cache=${SSM_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/ssm-mlir}
 python=$cache/venv/bin/python
-every=20
-models=(-k basic_pitch)
-[[ ${1:-} == --full ]] && every=1 models=()
+bin=$root/build/bin
+# The quick set takes samples of what has thousands of cases.
+every=20 truncations=10 mutations=40 compile_time=(--nodes 1000 --gigabytes 0) fuzz=20 models=(-k basic_pitch)
+if [[ ${1:-} == --full ]]; then
+  every=1 truncations=200 mutations=2000 compile_time=() fuzz=300 models=()
+elif [[ $# -gt 0 ]]; then
+  echo "usage: scripts/test.sh [--full]" >&2
+  exit 1
+fi
 passed=0
 failed=0
-count() { # count NAME COMMAND...: one test that passes or fails
-  if "${@:2}"; then
-    passed=$((passed + 1))
-  else
-    echo "FAILED: $1"
-    failed=$((failed + 1))
-  fi
-}
-add() { # add TOOL PASSED FAILED
-  passed=$((passed + $2))
-  failed=$((failed + $3))
-}
-
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-"$cache/venv/bin/lit" -sv "$root/build/test" 2>&1 | tee "$log"
-add lit "$(sed -n 's/^ *Passed *: *\([0-9]*\).*/\1/p' "$log" | head -1 | grep . || echo 0)" \
-  "$(sed -n 's/^ *\(Failed\|Unresolved\|Timed Out\) *: *\([0-9]*\).*/\2/p' "$log" | head -1 | grep . || echo 0)"
 
-count "generated sources are current" "$root/scripts/check-generated.sh"
-# Unit tests and pytest are ctest's.
-"$cache/venv/bin/ctest" --test-dir "$root/build" --output-on-failure 2>&1 | tee "$log"
-total=$(sed -n 's/.* tests failed out of \([0-9]*\)$/\1/p' "$log" | grep . || echo 0)
-bad=$(sed -n 's/.* tests passed, \([0-9]*\) tests failed.*/\1/p' "$log" | grep . || echo 0)
-add ctest $((total - bad)) "$bad"
-[[ $every == 1 ]] && count "all mixer tests" env SSM_BUILD="$root/build" "$python" -m pytest -q "$root/test/mixers"
-count "ONNX backend tests" "$python" "$root/test/conformance/run.py" --ssmc "$root/build/bin/ssmc" --every "$every"
-count "ONNX backend tests, dynamic" "$python" "$root/test/conformance/run.py" --ssmc "$root/build/bin/ssmc" --every "$every" --dynamic
-count "real models" "$python" -m pytest -q "$root/test/models" "${models[@]}"
+# sum PATTERN: the sum of the first number in every line of the log that matches; the pattern captures it.
+sum() { sed -nE "s/$1/\\1/p" "$log" | awk '{ n += $1 } END { print n + 0 }'; }
+add() { # add PASSED FAILED
+  passed=$((passed + $1))
+  failed=$((failed + $2))
+}
+# suite NAME COMMAND...: a program whose own last counts are added ("N passed, N failed"); shown when something fails.
+suite() {
+  echo "== $1"
+  "${@:2}" >"$log" 2>&1
+  local status=$? good bad
+  good=$(sum '^.*[^0-9]?\b([0-9]+) passed.*$')
+  bad=$(sum '^.*[^0-9]\b([0-9]+) failed.*$')
+  if ((status && !bad)); then
+    bad=1
+  fi
+  if ((bad)); then
+    tail -60 "$log"
+    echo "FAILED: $1"
+  else
+    tail -1 "$log"
+  fi
+  add "$good" "$bad"
+}
+# check NAME COMMAND...: one test that passes or fails.
+check() {
+  echo "== $1"
+  if "${@:2}" >"$log" 2>&1; then
+    add 1 0
+  else
+    tail -60 "$log"
+    echo "FAILED: $1"
+    add 0 1
+  fi
+}
+
+echo "== lit"
+"$cache/venv/bin/lit" -sv "$root/build/test" >"$log" 2>&1 || tail -100 "$log"
+add "$(sum '^ *Passed *: *([0-9]+).*')" "$(($(sum '^ *Failed *: *([0-9]+).*') + $(sum '^ *Unresolved *: *([0-9]+).*') + $(sum '^ *Timed Out *: *([0-9]+).*')))"
+
+# Unit tests and pytest are ctest's; their own counts are added, not ctest's.
+echo "== unit tests and pytest"
+"$cache/venv/bin/ctest" --test-dir "$root/build" -V >"$log" 2>&1
+status=$?
+bad=$(($(sum '.*\[  FAILED  \] ([0-9]+) tests?, listed below.*') + $(sum '.*[^0-9]([0-9]+) failed.* in [0-9.]+s.*') +
+  $(sum '.*[^0-9]([0-9]+) errors? in [0-9.]+s.*')))
+((status && !bad)) && bad=1
+if ((bad)); then
+  "$cache/venv/bin/ctest" --test-dir "$root/build" --rerun-failed --output-on-failure 2>&1 | tail -100
+fi
+add $(($(sum '.*\[  PASSED  \] ([0-9]+) tests?\..*') + $(sum '.*[^0-9]([0-9]+) passed.* in [0-9.]+s.*'))) "$bad"
+
+check "generated sources are current" "$root/scripts/check-generated.sh"
+check "generated documentation is current" "$python" "$root/scripts/generate-docs.py" --check
+if ((every == 1)); then
+  suite "all mixer tests" env SSM_BUILD="$root/build" "$python" -m pytest -q "$root/test/mixers"
+fi
+suite "ONNX backend tests" "$python" "$root/test/conformance/run.py" --ssmc "$bin/ssmc" --every "$every"
+suite "ONNX backend tests, sizes symbolic" "$python" "$root/test/conformance/run.py" --ssmc "$bin/ssmc" --every "$every" --dynamic
+suite "real models" "$python" -m pytest -q "$root/test/models" "${models[@]}"
+suite "damaged models" "$python" "$root/test/robustness/run.py" --ssmc "$bin/ssmc" --truncations "$truncations" --mutations "$mutations"
+suite "compile time" "$python" "$root/test/benchmark/compile_time.py" --ssmc "$bin/ssmc" "${compile_time[@]}"
+if [[ -x $bin/ssm-import-fuzzer ]]; then
+  check "importer fuzzer" "$root/test/fuzz/run.sh" "$bin/ssm-import-fuzzer" "$fuzz"
+fi
 echo "$passed passed, $failed failed"
 ((failed == 0))

@@ -41,6 +41,8 @@ struct OpSchema {
 /// Schema of the latest form; null for operators written by hand and for com.microsoft.
 const OpSchema *schemaOf(llvm::StringRef opType);
 const OpSchema *schemaOf(mlir::Operation *op);
+/// ONNX's name of a type: tensor(float), seq(tensor(int64)), optional(tensor(bool)); empty for others.
+std::string typeName(mlir::Type type);
 llvm::LogicalResult verifyAgainstSchema(mlir::Operation *op);
 
 // Attributes by ONNX name; a missing one has the schema's default, or the given one where the schema has none.

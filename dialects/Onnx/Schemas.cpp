@@ -104,6 +104,16 @@ StringRef onnxName(Type t) {
 }
 } // namespace
 
+std::string ssm::onnx::typeName(Type type) {
+  if (auto sequence = dyn_cast<SequenceType>(type))
+    return "seq(" + typeName(sequence.getElement()) + ")";
+  if (auto optional = dyn_cast<OptionalType>(type))
+    return "optional(" + typeName(optional.getElement()) + ")";
+  if (auto tensor = dyn_cast<TensorType>(type))
+    return ("tensor(" + onnxName(tensor.getElementType()) + ")").str();
+  return "";
+}
+
 const OpSchema *ssm::onnx::schemaOf(StringRef opType) {
   static const llvm::StringMap<OpSchema> table = readTable();
   auto it = table.find(opType);

@@ -1,6 +1,7 @@
 //===- Model.cpp - what a library says of its model ------------------------===//
 #include "lib/Driver/Model.h"
 #include "dialects/Onnx/OnnxDialect.h"
+#include "passes/group/Passes.h"
 #include "llvm/IR/Constants.h"
 #include "llvm/IR/Module.h"
 #include "llvm/Support/raw_ostream.h"
@@ -10,6 +11,19 @@ using namespace ssm;
 
 namespace ssm {
 int32_t onnxDtype(Type t);
+}
+
+/// The ONNX file's metadata.
+static llvm::json::Object factsOf(ModuleOp module) {
+  llvm::json::Object facts;
+  if (auto model = module->getAttrOfType<DictionaryAttr>("onnx.model"))
+    for (NamedAttribute a : model) {
+      if (auto s = dyn_cast<StringAttr>(a.getValue()))
+        facts[a.getName().str()] = llvm::json::fixUTF8(s.getValue());
+      else if (auto i = dyn_cast<IntegerAttr>(a.getValue()))
+        facts[a.getName().str()] = i.getInt();
+    }
+  return facts;
 }
 
 ModelDescription ssm::describeModel(ModuleOp module) {
@@ -43,13 +57,7 @@ ModelDescription ssm::describeModel(ModuleOp module) {
     d.inputs.push_back(describe(main.getArgument(i).getType(), main.getArgAttrOfType<StringAttr>(i, "onnx.name")));
   for (unsigned i = 0; i < main.getNumResults(); ++i)
     d.outputs.push_back(describe(main.getResultTypes()[i], main.getResultAttrOfType<StringAttr>(i, "onnx.name")));
-  if (auto model = module->getAttrOfType<DictionaryAttr>("onnx.model"))
-    for (NamedAttribute a : model) {
-      if (auto s = dyn_cast<StringAttr>(a.getValue()))
-        d.facts[a.getName().str()] = llvm::json::fixUTF8(s.getValue());
-      else if (auto i = dyn_cast<IntegerAttr>(a.getValue()))
-        d.facts[a.getName().str()] = i.getInt();
-    }
+  d.facts = factsOf(module);
   return d;
 }
 
@@ -100,4 +108,55 @@ void ssm::addModelDescription(llvm::Module &module, const ModelDescription &mode
       type, {number(1), number(model.inputs.size()), number(model.outputs.size()), number(model.profile.size()), ios(model.inputs),
              ios(model.outputs), text(metadata(model)), llvm::ConstantInt::get(i64, sideBytes), text(sideHash)});
   new llvm::GlobalVariable(module, type, true, llvm::GlobalValue::ExternalLinkage, value, "ssm_generated_model");
+}
+
+static constexpr llvm::StringLiteral kInterfaceAttr = "ssm.interface";
+
+void ssm::recordModel(ModuleOp module) {
+  ModelDescription model = describeModel(module);
+  Builder b(module.getContext());
+  auto list = [&](const std::vector<IoDescription> &ios) {
+    SmallVector<Attribute> rows;
+    for (const IoDescription &io : ios) {
+      SmallVector<Attribute> symbols;
+      for (const std::string &s : io.symbols)
+        symbols.push_back(b.getStringAttr(s));
+      rows.push_back(b.getDictionaryAttr({b.getNamedAttr("name", b.getStringAttr(io.name)),
+                                          b.getNamedAttr("kind", b.getI32IntegerAttr(io.kind)),
+                                          b.getNamedAttr("optional", b.getI32IntegerAttr(io.optional)),
+                                          b.getNamedAttr("dtype", b.getI32IntegerAttr(io.dtype)),
+                                          b.getNamedAttr("dims", b.getDenseI64ArrayAttr(io.dims)),
+                                          b.getNamedAttr("symbols", b.getArrayAttr(symbols))}));
+    }
+    return b.getArrayAttr(rows);
+  };
+  module->setAttr(kInterfaceAttr, b.getDictionaryAttr({b.getNamedAttr("inputs", list(model.inputs)),
+                                                       b.getNamedAttr("outputs", list(model.outputs))}));
+}
+
+ModelDescription ssm::recordedModel(ModuleOp module) {
+  ModelDescription model;
+  auto interface = module->getAttrOfType<DictionaryAttr>(kInterfaceAttr);
+  if (!interface)
+    return model;
+  auto list = [&](StringRef name) {
+    std::vector<IoDescription> ios;
+    for (Attribute a : interface.getAs<ArrayAttr>(name)) {
+      auto row = cast<DictionaryAttr>(a);
+      auto number = [&](StringRef key) { return (int32_t)row.getAs<IntegerAttr>(key).getInt(); };
+      IoDescription io{row.getAs<StringAttr>("name").str(), number("kind"), number("optional"), number("dtype"), {}, {}};
+      io.dims = row.getAs<DenseI64ArrayAttr>("dims").asArrayRef().vec();
+      for (Attribute s : row.getAs<ArrayAttr>("symbols"))
+        io.symbols.push_back(cast<StringAttr>(s).str());
+      ios.push_back(io);
+    }
+    return ios;
+  };
+  model.inputs = list("inputs");
+  model.outputs = list("outputs");
+  model.facts = factsOf(module);
+  if (auto names = module->getAttrOfType<ArrayAttr>(kProfileAttr))
+    for (Attribute name : names)
+      model.profile.push_back(cast<StringAttr>(name).str());
+  return model;
 }

@@ -22,6 +22,10 @@ struct ModelDescription {
   llvm::json::Object facts;         // the ONNX file's metadata
 };
 ModelDescription describeModel(mlir::ModuleOp module);
+/// Keeps the description as the module attribute ssm.interface, because @main is gone after group.
+void recordModel(mlir::ModuleOp module);
+/// The description kept by recordModel; empty when there is none.
+ModelDescription recordedModel(mlir::ModuleOp module);
 /// Adds the constant ssm_generated_model (lib/Runtime/Runtime.h) to LLVM IR.
 void addModelDescription(llvm::Module &module, const ModelDescription &model, int64_t sideBytes, llvm::StringRef sideHash);
 } // namespace ssm

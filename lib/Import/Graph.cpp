@@ -19,7 +19,6 @@ using namespace mlir;
 using namespace ssm;
 
 namespace {
-constexpr int64_t kMaxNesting = 64, kMaxNodes = 4 << 20;
 
 /// Operators that are taken through their function bodies. Everything else in ai.onnx is lowered directly.
 const llvm::StringSet<> expanded = {
@@ -33,7 +32,9 @@ const llvm::StringSet<> refused = {"StringConcat", "StringNormalizer", "StringSp
 } // namespace
 
 Importer::Importer(MLIRContext &context, StringRef path, ImportReport &report)
-    : context(context), path(path), report(report), b(&context) {}
+    : context(context), path(path), report(report), b(&context) {
+  context.loadDialect<onnx::OnnxDialect, SsmDialect, func::FuncDialect>();
+}
 
 Location Importer::locationOf(const pb::NodeProto &proto) {
   std::string name = proto.name().empty() ? proto.op_type() + "_" + std::to_string(ordinal) : proto.name();
@@ -41,8 +42,8 @@ Location Importer::locationOf(const pb::NodeProto &proto) {
 }
 
 void Importer::define(const std::string &name, Value v) {
-  if (!name.empty())
-    scopes.back()[name] = v;
+  if (!name.empty() && !scopes.back().emplace(name, v).second)
+    throw Refusal{"the name '" + name + "' is defined twice"};
 }
 
 Value Importer::lookup(const std::string &name) {
@@ -70,19 +71,12 @@ int64_t Importer::versionOf(StringRef domain) const {
   return it == opsets.end() ? -1 : it->second;
 }
 
-int64_t Importer::rankOf(const Node &node, unsigned operand) const {
-  Value v = node.operands[operand];
-  if (auto ranked = dyn_cast<RankedTensorType>(v.getType()))
-    return ranked.getRank();
-  if (operand < node.inputNames.size())
-    if (auto it = ranks.find(node.inputNames[operand]); it != ranks.end())
-      return it->second;
-  throw Refusal{"the rank of input " + std::to_string(operand) + " is not known"};
+std::string Importer::nameOf(const Node &node) const {
+  return node.proto->name().empty() ? node.op + "_" + std::to_string(ordinal) : node.proto->name();
 }
 
 void Importer::refuse(const Node &node, const std::string &reason) {
-  std::string name = node.proto && !node.proto->name().empty() ? node.proto->name()
-                                                                : node.op + "_" + std::to_string(ordinal);
+  std::string name = nameOf(node);
   std::string domain = node.domain.empty() ? "ai.onnx" : node.domain;
   report.unsupported.push_back({name, domain, node.op, node.version, reason});
   problems.push_back("node '" + name + "' (" + domain + " " + node.op + "-" + std::to_string(node.version) + "): " + reason);
@@ -106,116 +100,6 @@ Attribute Importer::convertAttribute(const pb::AttributeProto &a) {
   case A::TYPE_PROTO: return TypeAttr::get(typeOf(a.tp(), false));
   default: throw Refusal{"attribute '" + a.name() + "' has an unsupported kind"};
   }
-}
-
-/// Element type by the schema's letters; a few operators say it in an attribute.
-Type Importer::resultType(const Node &n, const pb::OpSchema &schema, unsigned index) {
-  auto unranked = [](Type element) -> Type { return UnrankedTensorType::get(element); };
-  auto dtypeAttr = [&](StringRef name) -> Type {
-    if (const auto *a = n.attributes.lookup(name); a && a->i() != 0)
-      return unranked(elementType(a->i()));
-    for (const NamedAttribute &a : n.extra)
-      if (a.getName() == name)
-        return unranked(elementType(cast<IntegerAttr>(a.getValue()).getValue().getSExtValue()));
-    return {};
-  };
-  auto operandElement = [&](unsigned i) -> Type {
-    if (i >= n.operands.size())
-      return {};
-    auto t = dyn_cast<TensorType>(n.operands[i].getType());
-    return t ? t.getElementType() : Type();
-  };
-  StringRef op = n.op;
-  if (op == "Cast" || op == "BitCast")
-    return dtypeAttr("to");
-  if (op == "ConstantOfShape") {
-    if (const auto *a = n.attributes.lookup("value"))
-      return unranked(elementType(a->t().data_type()));
-    return unranked(b.getF32Type());
-  }
-  if (op == "EyeLike" || op == "RandomNormalLike" || op == "RandomUniformLike" || op == "Bernoulli") {
-    Type t = dtypeAttr("dtype");
-    return t ? t : unranked(operandElement(0));
-  }
-  if (op == "RandomNormal" || op == "RandomUniform" || op == "Multinomial") {
-    Type t = dtypeAttr("dtype");
-    return t ? t : unranked(op == "Multinomial" ? (Type)b.getI32Type() : b.getF32Type());
-  }
-  if (op == "MelWeightMatrix") {
-    Type t = dtypeAttr("output_datatype");
-    return t ? t : unranked(b.getF32Type());
-  }
-  if (op == "QuantizeLinear") {
-    if (Type zero = operandElement(2))
-      return unranked(zero);
-    Type t = dtypeAttr("output_dtype");
-    return t ? t : unranked(b.getIntegerType(8, false));
-  }
-  if (op == "DequantizeLinear") {
-    Type t = dtypeAttr("output_dtype");
-    return t ? t : unranked(operandElement(1));
-  }
-  if (op == "SequenceEmpty") {
-    Type t = dtypeAttr("dtype");
-    return onnx::SequenceType::get(&context, t ? t : unranked(b.getF32Type()));
-  }
-  if (op == "SequenceConstruct")
-    return onnx::SequenceType::get(&context, unranked(operandElement(0)));
-  if (op == "SplitToSequence")
-    return onnx::SequenceType::get(&context, unranked(operandElement(0)));
-  if (op == "SequenceInsert" || op == "SequenceErase")
-    return n.operands[0].getType();
-  if (op == "SequenceAt" || op == "ConcatFromSequence") {
-    auto sequence = dyn_cast<onnx::SequenceType>(n.operands[0].getType());
-    if (!sequence)
-      throw Refusal{"input 0 is not a sequence"};
-    return unranked(cast<TensorType>(sequence.getElement()).getElementType());
-  }
-  if (op == "Optional") {
-    if (!n.operands.empty() && !onnx::isNone(n.operands[0]))
-      return onnx::OptionalType::get(&context, n.operands[0].getType());
-    const auto *a = n.attributes.lookup("type");
-    if (!a)
-      throw Refusal{"Optional without an input and a type"};
-    return onnx::OptionalType::get(&context, typeOf(a->tp(), false));
-  }
-  if (op == "OptionalGetElement") {
-    auto optional = dyn_cast<onnx::OptionalType>(n.operands[0].getType());
-    return optional ? optional.getElement() : n.operands[0].getType();
-  }
-  const auto &formals = schema.outputs();
-  if (formals.empty())
-    throw Refusal{"the operator has no outputs"};
-  const std::string &letter = formals[std::min<size_t>(index, formals.size() - 1)].GetTypeStr();
-  if (StringRef text = letter; text.consume_front("tensor(")) {
-    static const std::pair<const char *, int> fixed[] = {
-        {"int64)", pb::TensorProto::INT64}, {"int32)", pb::TensorProto::INT32}, {"bool)", pb::TensorProto::BOOL},
-        {"float)", pb::TensorProto::FLOAT}, {"uint8)", pb::TensorProto::UINT8}, {"int8)", pb::TensorProto::INT8}};
-    for (auto [name, dtype] : fixed)
-      if (text == name)
-        return unranked(elementType(dtype));
-  }
-  for (size_t i = 0; i < n.operands.size(); ++i) {
-    const auto &inputs = schema.inputs();
-    if (inputs.empty() || onnx::isNone(n.operands[i]))
-      continue;
-    if (inputs[std::min(i, inputs.size() - 1)].GetTypeStr() == letter) {
-      Type t = n.operands[i].getType();
-      if (auto tensor = dyn_cast<TensorType>(t))
-        return unranked(tensor.getElementType());
-      return t;
-    }
-  }
-  // A constraint with one allowed type, such as I = tensor(int64).
-  for (const auto &c : schema.typeConstraintParams())
-    if (c.type_param_str == letter && c.allowed_type_strs.size() == 1)
-      return unranked(c.allowed_type_strs[0] == "tensor(bool)"    ? (Type)b.getI1Type()
-                      : c.allowed_type_strs[0] == "tensor(int64)" ? (Type)b.getI64Type()
-                                                                  : (Type)b.getI32Type());
-  // Several allowed and nothing to bind them: the first input decides.
-  if (Type e = operandElement(0))
-    return unranked(e);
-  throw Refusal{"the element type of output " + std::to_string(index) + " is not known"};
 }
 
 /// What the model says of the ranks of its values. Shape inference asks where it cannot tell, and checks at run time.
@@ -242,12 +126,13 @@ void Importer::noteRanks(const pb::GraphProto &graph) {
 }
 
 void Importer::importRegion(Region &region, const pb::GraphProto &graph, ArrayRef<Type> argumentTypes) {
-  if (++depth > kMaxNesting)
+  if (depth >= kMaxNesting)
     throw Refusal{"subgraphs are nested too deeply"};
+  ++depth;
   OpBuilder::InsertionGuard guard(b);
   Block *block = b.createBlock(&region);
   scopes.emplace_back();
-  auto leave = llvm::make_scope_exit([&] { scopes.pop_back(), --depth; });
+  auto leave = llvm::scope_exit([&] { scopes.pop_back(), --depth; });
   if ((size_t)graph.input_size() != argumentTypes.size())
     throw Refusal{"subgraph '" + graph.name() + "' has " + std::to_string(graph.input_size()) + " inputs, " +
                   std::to_string(argumentTypes.size()) + " are given"};
@@ -265,143 +150,6 @@ void Importer::importRegion(Region &region, const pb::GraphProto &graph, ArrayRe
     results.push_back(v);
   }
   onnx::YieldOp::create(b, b.getUnknownLoc(), results);
-}
-
-static Type withoutShape(Type t) {
-  if (auto tensor = dyn_cast<TensorType>(t))
-    return UnrankedTensorType::get(tensor.getElementType());
-  return t;
-}
-
-/// ONNX's own description of a type, with the rank where it is known.
-void Importer::describe(Type type, pb::TypeProto &proto, int64_t rank) {
-  if (auto s = dyn_cast<onnx::SequenceType>(type))
-    return describe(s.getElement(), *proto.mutable_sequence_type()->mutable_elem_type());
-  if (auto o = dyn_cast<onnx::OptionalType>(type))
-    return describe(o.getElement(), *proto.mutable_optional_type()->mutable_elem_type());
-  auto tensor = dyn_cast<TensorType>(type);
-  if (!tensor)
-    return;
-  for (int d = 1; d < 27; ++d)
-    if (d != pb::TensorProto::STRING && elementType(d) == tensor.getElementType())
-      proto.mutable_tensor_type()->set_elem_type(d);
-  auto ranked = dyn_cast<RankedTensorType>(type);
-  if (ranked)
-    rank = ranked.getRank();
-  for (int64_t k = 0; k < rank; ++k) {
-    auto *dim = proto.mutable_tensor_type()->mutable_shape()->add_dim();
-    if (ranked && !ranked.isDynamicDim(k))
-      dim->set_dim_value(ranked.getDimSize(k));
-  }
-  if (rank == 0)
-    proto.mutable_tensor_type()->mutable_shape();
-}
-
-bool Importer::expandBody(Node &n, Location loc) {
-  const pb::OpSchema *schema = pb::OpSchemaRegistry::Schema(n.op, n.version, n.domain);
-  if (!schema || !(schema->HasFunction() || schema->HasContextDependentFunction()))
-    return false;
-  pb::FunctionProto function;
-  if (schema->HasContextDependentFunction()) {
-    std::vector<pb::TypeProto> types;
-    for (auto [i, v] : llvm::enumerate(n.operands)) {
-      int64_t rank = -1;
-      try {
-        rank = rankOf(n, i);
-      } catch (Refusal &) { // a body that needs it says so
-      }
-      pb::TypeProto type;
-      describe(v.getType(), type, rank);
-      types.push_back(type);
-    }
-    pb::NodeProto copy = *n.proto;
-    pb::FunctionBodyBuildContextImpl ctx(copy, types);
-    if (!schema->BuildContextDependentFunction(ctx, function))
-      return false;
-  } else {
-    function = *schema->GetFunction();
-  }
-  expandFunction(function, n, loc);
-  return true;
-}
-
-static void substitute(pb::NodeProto &node, const std::map<std::string, pb::AttributeProto> &attributes) {
-  for (int i = node.attribute_size() - 1; i >= 0; --i) {
-    auto *a = node.mutable_attribute(i);
-    if (!a->ref_attr_name().empty()) {
-      auto it = attributes.find(a->ref_attr_name());
-      if (it == attributes.end()) {
-        node.mutable_attribute()->DeleteSubrange(i, 1);
-        continue;
-      }
-      std::string name = a->name();
-      *a = it->second;
-      a->set_name(name);
-    } else if (a->has_g()) {
-      for (auto &inner : *a->mutable_g()->mutable_node())
-        substitute(inner, attributes);
-    }
-  }
-}
-
-void Importer::expandFunction(const pb::FunctionProto &function, Node &n, Location loc) {
-  if (++depth > kMaxNesting)
-    throw Refusal{"function bodies are nested too deeply"};
-  std::map<std::string, pb::AttributeProto> attributes;
-  if (const pb::OpSchema *schema = pb::OpSchemaRegistry::Schema(n.op, n.version, n.domain))
-    for (const auto &[name, a] : schema->attributes())
-      if (a.default_value.has_name())
-        attributes[name] = a.default_value;
-  for (const auto &a : n.proto->attribute())
-    attributes[a.name()] = a;
-  auto savedOpsets = opsets;
-  for (const auto &o : function.opset_import())
-    opsets[o.domain() == "ai.onnx" ? "" : o.domain()] = o.version();
-  // The body sees its own names only.
-  std::vector<Scope> savedScopes;
-  savedScopes.swap(scopes);
-  auto savedRanks = ranks, savedHints = hints;
-  ranks.clear();
-  hints.clear();
-  for (int i = 0; i < function.output_size() && i < (int)n.outputNames.size(); ++i)
-    if (auto it = savedHints.find(n.outputNames[i]); it != savedHints.end())
-      hints[function.output(i)] = it->second;
-  scopes.emplace_back();
-  auto restore = llvm::make_scope_exit([&] {
-    scopes.swap(savedScopes);
-    opsets = savedOpsets;
-    ranks = savedRanks;
-    hints = savedHints;
-    --depth;
-  });
-  for (int i = 0; i < function.input_size(); ++i) {
-    if (i < (int)n.operands.size() && !onnx::isNone(n.operands[i])) {
-      define(function.input(i), n.operands[i]);
-      if (i < (int)n.inputNames.size())
-        if (auto it = savedRanks.find(n.inputNames[i]); it != savedRanks.end())
-          ranks[function.input(i)] = it->second;
-    }
-  }
-  google::protobuf::RepeatedPtrField<pb::NodeProto> nodes = function.node();
-  for (auto &node : nodes) {
-    substitute(node, attributes);
-    node.set_name(n.proto->name().empty() ? n.op + "_" + std::to_string(ordinal) : n.proto->name());
-  }
-  int64_t savedOrdinal = ordinal;
-  importNodes(nodes);
-  ordinal = savedOrdinal;
-  SmallVector<Value> results;
-  for (const auto &name : function.output())
-    results.push_back(lookup(name));
-  restore.release();
-  scopes.swap(savedScopes);
-  opsets = savedOpsets;
-  ranks = savedRanks;
-  hints = savedHints;
-  --depth;
-  for (size_t i = 0; i < n.outputNames.size() && i < results.size(); ++i)
-    if (!n.outputNames[i].empty() && results[i])
-      define(n.outputNames[i], results[i]);
 }
 
 void Importer::importOperator(Node &n, Location loc) {
@@ -424,12 +172,15 @@ void Importer::importOperator(Node &n, Location loc) {
   if (!schema)
     throw Refusal{"unknown operator; give its body as a model-local function"};
   n.version = schema->SinceVersion();
+  if (auto known = report.nodes.find(nameOf(n)); !inBody && known != report.nodes.end())
+    known->second.opset = n.version;
   if (n.outputNames.empty())
     throw Refusal{"has no outputs"};
   if (refused.contains(n.op) && !microsoft)
     throw Refusal{"string and image operators are not supported"};
 
-  if (n.op == "Constant") {
+  if (n.op == "Constant" && !microsoft) {
+    checkAttributes(n, *schema);
     if (n.proto->attribute_size() != 1)
       throw Refusal{"Constant needs exactly one attribute"};
     const auto &a = n.proto->attribute(0);
@@ -453,8 +204,7 @@ void Importer::importOperator(Node &n, Location loc) {
   for (Value v : n.operands)
     if (auto t = dyn_cast<TensorType>(v.getType()); t && isa<onnx::StringType>(t.getElementType()))
       throw Refusal{"string tensors are not supported"};
-  if ((int)n.operands.size() < schema->min_input() || (int)n.operands.size() > schema->max_input())
-    throw Refusal{"has " + std::to_string(n.operands.size()) + " inputs"};
+  checkNode(n, *schema);
   completeOperands(n, loc);
   if (expanded.contains(n.op) && (n.op != "GroupNormalization" || n.version >= 21) && expandBody(n, loc))
     return;
@@ -519,8 +269,10 @@ Operation *Importer::build(Node &n, Location loc) {
     }
     auto yield = cast<onnx::YieldOp>(regions[0]->front().getTerminator());
     size_t skip = n.op == "Loop" ? 1 : 0; // the loop's condition
-    if (yield.getNumOperands() < n.outputNames.size() + skip)
-      throw Refusal{"the subgraph gives too few outputs"};
+    if (yield.getNumOperands() != n.outputNames.size() + skip)
+      throw Refusal{"the subgraph '" + names[0].str() + "' gives " + std::to_string(yield.getNumOperands()) +
+                    " outputs, the node has " + std::to_string(n.outputNames.size())};
+    checkRegions(n, state.operands, regions);
     for (size_t i = skip; i < yield.getNumOperands(); ++i)
       state.addTypes(withoutShape(yield.getOperand(i).getType()));
     for (auto &r : regions)
@@ -583,9 +335,8 @@ void Importer::importBatchedScan(Node &n, Location loc) {
 }
 
 void Importer::importNode(const pb::NodeProto &proto) {
-  ++ordinal;
-  if (++nodeCount > kMaxNodes)
-    throw Refusal{"the graph has too many nodes"};
+  if (!inBody)
+    ++ordinal;
   Node n;
   n.op = proto.op_type();
   n.domain = proto.domain() == "ai.onnx" ? "" : proto.domain();
@@ -595,7 +346,11 @@ void Importer::importNode(const pb::NodeProto &proto) {
     n.outputNames.push_back(name);
   Location loc = locationOf(proto);
   size_t before = problems.size();
+  if (!inBody)
+    report.nodes.try_emplace(nameOf(n), UnsupportedNode{"", n.domain.empty() ? "ai.onnx" : n.domain, n.op, n.version, ""});
   try {
+    if (++nodeCount > kMaxNodes)
+      throw Refusal{"the graph has too many nodes"};
     if (n.version < 0)
       throw Refusal{"domain '" + n.domain + "' is not imported by the model"};
     bool poisoned = false;
@@ -610,8 +365,12 @@ void Importer::importNode(const pb::NodeProto &proto) {
       }
       n.operands.push_back(v);
     }
-    for (const auto &a : proto.attribute())
-      n.attributes[a.name()] = &a;
+    for (const auto &a : proto.attribute()) {
+      if (!n.attributes.insert({a.name(), &a}).second)
+        throw Refusal{"attribute '" + a.name() + "' is given twice"};
+      if (!a.ref_attr_name().empty())
+        throw Refusal{"attribute '" + a.name() + "' refers to a function's attribute outside of a function"};
+    }
     if (!poisoned) {
       importOperator(n, loc);
       return;
@@ -624,7 +383,7 @@ void Importer::importNode(const pb::NodeProto &proto) {
       refuse(n, r.reason);
   } catch (std::exception &e) {
     if (problems.size() == before)
-      refuse(n, e.what());
+      refuse(n, firstLine(e.what()));
   }
 }
 
@@ -715,48 +474,21 @@ OwningOpRef<ModuleOp> Importer::run() {
     if (!model->ParseFromCodedStream(&in) || !in.ConsumedEntireMessage() || !model->has_graph())
       return fail("is not an ONNX model");
   }
-  std::string inference;
   try {
+    checkModel();
     for (const auto &o : model->opset_import())
       opsets[o.domain() == "ai.onnx" ? "" : o.domain()] = o.version();
+    if (model->opset_import_size() == 0 && model->ir_version() < 3)
+      opsets[""] = 1; // what the format said before it had opsets
     if (auto it = opsets.find(""); it != opsets.end() && (it->second < 1 || it->second > 28))
       return fail("uses opset " + Twine(it->second) + " of ai.onnx; 1 to 28 are supported");
     if (model->functions_size())
       pb::inliner::InlineLocalFunctions(*model, true);
-    // Only ranks are taken from libonnx, and only where an old broadcast rule or a function body needs one.
-    pb::ModelProto light;
-    light.CopyFrom(*model->New());
-    *light.mutable_opset_import() = model->opset_import();
-    light.set_ir_version(model->ir_version());
-    auto *g = light.mutable_graph();
-    *g->mutable_node() = model->graph().node();
-    *g->mutable_input() = model->graph().input();
-    *g->mutable_output() = model->graph().output();
-    for (const auto &t : model->graph().initializer()) {
-      auto *info = g->add_input();
-      info->set_name(t.name());
-      info->mutable_type()->mutable_tensor_type()->set_elem_type(t.data_type());
-      auto *shape = info->mutable_type()->mutable_tensor_type()->mutable_shape();
-      for (int64_t d : t.dims())
-        shape->add_dim()->set_dim_value(d);
-      ranks[t.name()] = t.dims_size();
-    }
-    pb::shape_inference::InferShapes(light);
-    auto record = [&](const pb::ValueInfoProto &info) {
-      if (info.type().has_tensor_type() && info.type().tensor_type().has_shape())
-        ranks[info.name()] = info.type().tensor_type().shape().dim_size();
-    };
-    for (const auto &info : light.graph().input())
-      record(info);
-    for (const auto &info : light.graph().value_info()) {
-      record(info);
-      if (auto it = ranks.find(info.name()); it != ranks.end())
-        hints[info.name()] = it->second;
-    }
-    for (const auto &info : light.graph().output())
-      record(info);
+    inferRanks();
+  } catch (Refusal &r) {
+    return fail(r.reason);
   } catch (std::exception &e) {
-    inference = e.what(); // a note for the report should a rank be missing; not an error by itself
+    return fail(firstLine(e.what()));
   }
   OwningOpRef<ModuleOp> module = ModuleOp::create(FileLineColLoc::get(&context, llvm::sys::path::filename(path), 0, 0));
   b.setInsertionPointToEnd(module->getBody());

@@ -1,6 +1,6 @@
 //===- Importer.h - state of one import -------------------------*- C++ -*-===//
-// Graph.cpp walks graphs and nodes, Normalise.cpp turns old operator versions into the latest form, Tensors.cpp makes
-// constants.
+// Graph.cpp walks graphs and nodes, Check.cpp refuses what is not ONNX, Normalise.cpp turns old operator versions into the
+// latest form, Functions.cpp expands function bodies, ResultTypes.cpp and Tensors.cpp make types and constants.
 //===----------------------------------------------------------------------===//
 #ifndef SSM_LIB_IMPORT_IMPORTER_H
 #define SSM_LIB_IMPORT_IMPORTER_H
@@ -40,6 +40,14 @@ struct Refusal {
   std::string reason;
 };
 
+/// Subgraphs and function bodies inside each other; nodes with bodies expanded.
+inline constexpr int64_t kMaxNesting = 64, kMaxNodes = 1 << 20;
+/// Dimensions of a tensor, as SSM_MAX_RANK of the C interface.
+inline constexpr int64_t kMaxRank = 16;
+
+/// libonnx's messages without the context they carry along.
+std::string firstLine(llvm::StringRef message);
+
 class Importer {
 public:
   Importer(mlir::MLIRContext &context, llvm::StringRef path, ImportReport &report);
@@ -67,6 +75,19 @@ private:
   int64_t versionOf(llvm::StringRef domain) const;
   mlir::Location locationOf(const pb::NodeProto &proto);
   void refuse(const Node &node, const std::string &reason);
+  std::string nameOf(const Node &node) const;
+
+  // Check.cpp
+  /// Versions, cycles among functions and their size.
+  void checkModel();
+  /// Attribute names and kinds, numbers of inputs and outputs, against the schema of the node's version.
+  void checkAttributes(const Node &node, const pb::OpSchema &schema);
+  /// The same, and the types of operands.
+  void checkNode(const Node &node, const pb::OpSchema &schema);
+  /// Kinds and element types of what subgraphs take and give.
+  void checkRegions(const Node &node, mlir::ValueRange operands, llvm::ArrayRef<std::unique_ptr<mlir::Region>> regions);
+  int64_t rankOf(const Node &node, unsigned operand);
+  void inferRanks();
 
   // Normalise.cpp
   /// Gives false when the node has been imported by other means.
@@ -90,7 +111,6 @@ private:
   mlir::Value emit(mlir::Location loc, llvm::StringRef op, mlir::ValueRange operands, mlir::Type result,
                    llvm::ArrayRef<mlir::NamedAttribute> attributes = {});
   int64_t symbolNamed(const std::string &name);
-  int64_t rankOf(const Node &node, unsigned operand) const;
 
   mlir::MLIRContext &context;
   std::string path;
@@ -106,7 +126,11 @@ private:
   std::map<std::string, std::shared_ptr<llvm::MemoryBuffer>> externals;
   std::vector<std::string> problems;
   int64_t ordinal = 0, nodeCount = 0, depth = 0;
+  int64_t inBody = 0; // function bodies that are being expanded
 };
+
+/// A tensor type with any rank; other types as they are.
+mlir::Type withoutShape(mlir::Type t);
 
 } // namespace ssm
 #endif

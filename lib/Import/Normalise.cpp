@@ -90,8 +90,8 @@ bool Importer::normalise(Node &n, Location loc) {
       SmallVector<float> values;
       if (const auto *a = n.take("scales"))
         values.append(a->floats().begin(), a->floats().end());
-      else if (const auto *h = n.take("height_scale"))
-        values = {1, 1, h->f(), n.take("width_scale")->f()};
+      else if (const auto *h = n.take("height_scale"), *w = n.take("width_scale"); h && w)
+        values = {1, 1, h->f(), w->f()};
       scales = constant(loc, DenseElementsAttr::get(RankedTensorType::get({(int64_t)values.size()}, b.getF32Type()),
                                                     ArrayRef<float>(values)));
     } else {

@@ -4,12 +4,16 @@
 //===----------------------------------------------------------------------===//
 #include "dialects/Onnx/OnnxDialect.h"
 #include "lib/Import/Importer.h"
+#include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
 
 using namespace mlir;
 using namespace ssm;
+
+/// More than any memory holds, and still far from overflowing in bytes.
+static constexpr uint64_t kMaxElements = uint64_t(1) << 46;
 
 Type Importer::elementType(int32_t dtype) {
   using T = pb::TensorProto;
@@ -44,6 +48,11 @@ Type Importer::elementType(int32_t dtype) {
   }
 }
 
+static void checkRank(int64_t rank) {
+  if (rank > kMaxRank)
+    throw Refusal{"rank " + std::to_string(rank) + " is more than " + std::to_string(kMaxRank)};
+}
+
 Type Importer::typeOf(const pb::TypeProto &type, bool symbolic) {
   if (type.has_sequence_type())
     return onnx::SequenceType::get(&context, typeOf(type.sequence_type().elem_type(), false));
@@ -61,14 +70,18 @@ Type Importer::typeOf(const pb::TypeProto &type, bool symbolic) {
     return RankedTensorType::get(shape, element);
   }
   SmallVector<AffineExpr> dims;
+  uint64_t count = 1;
   for (const auto &dim : type.tensor_type().shape().dim()) {
-    if (dim.has_dim_value() && dim.dim_value() >= 0)
+    int64_t size = dim.dim_value();
+    if (size > 0 && count > kMaxElements / size)
+      throw Refusal{"its dimensions multiply to more than 2^46 elements"};
+    count *= std::max<int64_t>(1, size);
+    if (dim.has_dim_value() && size >= 0)
       dims.push_back(getAffineConstantExpr(dim.dim_value(), &context));
     else
       dims.push_back(getAffineSymbolExpr(symbolNamed(dim.dim_param()), &context));
   }
-  if (dims.size() > 16)
-    throw Refusal{"rank " + std::to_string(dims.size()) + " is more than 16"};
+  checkRank(dims.size());
   return onnx::withDims(element, dims);
 }
 
@@ -90,13 +103,15 @@ std::shared_ptr<llvm::MemoryBuffer> Importer::mapExternal(const std::string &loc
   if (entry)
     return entry;
   llvm::StringRef where(location);
-  if (where.empty() || llvm::sys::path::is_absolute(where))
+  if (where.empty() || where.contains('\0') || llvm::sys::path::is_absolute(where))
     throw Refusal{"external data '" + location + "' is not a relative path"};
   for (auto it = llvm::sys::path::begin(where), end = llvm::sys::path::end(where); it != end; ++it)
     if (*it == "..")
       throw Refusal{"external data '" + location + "' leaves the model's folder"};
   SmallString<256> file(llvm::sys::path::parent_path(path));
   llvm::sys::path::append(file, where);
+  if (llvm::sys::fs::exists(file) && !llvm::sys::fs::is_regular_file(file))
+    throw Refusal{"external data '" + location + "' is not a file"};
   auto buffer = llvm::MemoryBuffer::getFile(file, /*IsText=*/false, /*RequiresNullTerminator=*/false);
   if (!buffer)
     throw Refusal{"external data '" + location + "' cannot be read: " + buffer.getError().message()};
@@ -148,8 +163,9 @@ ElementsAttr Importer::convertTensor(const pb::TensorProto &t) {
     throw Refusal{"string tensors are not supported"};
   SmallVector<int64_t> shape;
   uint64_t count = 1;
+  checkRank(t.dims_size());
   for (int64_t d : t.dims()) {
-    if (d < 0 || (d > 0 && count > (uint64_t(1) << 46) / d))
+    if (d < 0 || (d > 0 && count > kMaxElements / d))
       throw Refusal{"tensor '" + t.name() + "' has the impossible dimension " + std::to_string(d)};
     shape.push_back(d);
     count *= d;
@@ -201,6 +217,14 @@ ElementsAttr Importer::convertTensor(const pb::TensorProto &t) {
     }
     bytes = *wide;
     owner = wide;
+  }
+  if (bits == 1 && llvm::any_of(bytes, [](char c) { return c & ~1; })) {
+    // Anything but zero is true; code relies on 0 and 1.
+    auto truths = std::make_shared<std::string>(bytes);
+    for (char &c : *truths)
+      c = c != 0;
+    bytes = *truths;
+    owner = truths;
   }
   if (count <= 16 || bytes.empty()) {
     if (bits == 1) {

@@ -3,6 +3,7 @@
 //===----------------------------------------------------------------------===//
 #include "dialects/Ssm/SsmDialect.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/Iterators.h"
 #include "passes/fold/Passes.h"
 #include "passes/fold/Shapes.h"
@@ -136,6 +137,8 @@ AffineExpr Shapes::broadcast(AffineExpr x, AffineExpr y) {
   auto a = asConstant(x), c = asConstant(y);
   if (x == y || (c && *c == 1))
     return x;
+  if (a && c && *a != 1)
+    conflict = {*a, *c};
   if ((a && *a == 1) || c)
     return y;
   if (a)
@@ -363,7 +366,17 @@ LogicalResult Shapes::infer(Operation *op) {
   const ShapeRule *rule = shapeRule(name);
   if (!rule)
     return op->emitError("operator ") << name << " is not supported";
+  if (failed(checkAttributes(op)))
+    return failure();
+  conflict.reset();
+  // A rule that gives up without a word must not look like a mistake of the compiler.
+  bool spoken = false;
+  ScopedDiagnosticHandler listener(context, [&](Diagnostic &) { return spoken = true, failure(); });
   if (failed(fixLengths(op, name, *this)) || failed((*rule)(op, *this)))
+    return spoken ? failure() : op->emitError("the shapes or attributes of ") << name << " do not fit together";
+  if (conflict)
+    return op->emitError("sizes ") << conflict->first << " and " << conflict->second << " cannot be broadcast";
+  if (failed(checkSizes(op)))
     return failure();
   for (Value r : op->getResults())
     if (auto t = dyn_cast<TensorType>(r.getType()); t && !t.hasRank())
@@ -372,15 +385,26 @@ LogicalResult Shapes::infer(Operation *op) {
 }
 
 LogicalResult Shapes::inferBlock(Block &block) {
+  bool allKnown = true;
   for (Operation &op : llvm::make_early_inc_range(block)) {
     if (op.hasTrait<OpTrait::IsTerminator>())
       continue;
     if (op.use_empty() && op.getNumResults() && op.getNumRegions() == 0 && isPure(&op))
       continue; // it goes away
-    if (failed(infer(&op)))
-      return failure();
+    // One run lists every node that cannot be compiled: what a refused node feeds is passed over.
+    bool fed = op.walk([&](Operation *inner) {
+                   bool refused = llvm::any_of(inner->getOperands(), [&](Value v) { return unknown.contains(v); });
+                   return refused ? WalkResult::interrupt() : WalkResult::advance();
+                 }).wasInterrupted();
+    if (!fed && succeeded(infer(&op)))
+      continue;
+    if (fed && isa<onnx::OnnxDialect>(op.getDialect()) && op.getNumRegions() == 0 && !isa<onnx::DimsOp>(op) &&
+        !shapeRule(op.getName().stripDialect()))
+      op.emitError("operator ") << op.getName().stripDialect() << " is not supported";
+    unknown.insert(op.result_begin(), op.result_end());
+    allKnown = false;
   }
-  return success();
+  return success(allKnown);
 }
 
 const ShapeRule *ssm::shapeRule(StringRef opType) {

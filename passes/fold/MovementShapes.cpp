@@ -477,8 +477,12 @@ void ssm::addMovementShapes(llvm::StringMap<ShapeRule> &rules) {
     Dims d = s.dims(op->getOperand(0));
     if (repeats->size() != d.size())
       return op->emitError("repeats has ") << repeats->size() << " entries, the input has rank " << d.size();
-    for (size_t i = 0; i < d.size(); ++i)
+    for (size_t i = 0; i < d.size(); ++i) {
+      auto c = Shapes::asConstant((*repeats)[i]);
+      if (c && (*c < 0 || *c > int64_t(1) << 46))
+        return op->emitError("repeats has the entry ") << *c;
       d[i] = d[i] * (*repeats)[i];
+    }
     s.set(op->getResult(0), d);
     return success();
   };

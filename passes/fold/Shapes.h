@@ -87,6 +87,8 @@ private:
   llvm::SmallVector<mlir::Attribute> names;
   llvm::DenseMap<int64_t, mlir::Block *> homes;
   llvm::DenseMap<mlir::Value, Dims> knownElements;
+  std::optional<std::pair<int64_t, int64_t>> conflict; // sizes that the operator at hand cannot broadcast
+  llvm::DenseSet<mlir::Value> unknown; // results of refused nodes and of what they feed
   llvm::DenseMap<std::pair<mlir::Block *, mlir::Attribute>, mlir::AffineExpr> boundExprs;
   llvm::DenseMap<mlir::Operation *, bool> taken; // Ifs of which one branch stays
   llvm::DenseMap<mlir::Operation *, size_t> choiceOf;
@@ -99,6 +101,10 @@ private:
 using ShapeRule = std::function<mlir::LogicalResult(mlir::Operation *, Shapes &)>;
 /// The rule of an operator by its name without dialect; null when it has none.
 const ShapeRule *shapeRule(llvm::StringRef opType);
+/// Attributes that make no sense for operands of this rank, whatever the operator's rule does with them.
+mlir::LogicalResult checkAttributes(mlir::Operation *op);
+/// Results of a rank or with sizes that no tensor has.
+mlir::LogicalResult checkSizes(mlir::Operation *op);
 // Families.
 void addElementwiseShapes(llvm::StringMap<ShapeRule> &rules);
 void addMovementShapes(llvm::StringMap<ShapeRule> &rules);

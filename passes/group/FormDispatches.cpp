@@ -4,6 +4,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/Transforms/RegionUtils.h"
+#include "mlir/IR/Remarks.h"
 #include "passes/group/Passes.h"
 #include "passes/lower/Registry.h"
 
@@ -316,13 +317,35 @@ void Former::outline(Group &group) {
   b.setInsertionPointAfter(last);
   auto call = DispatchOp::create(b, loc, TypeRange(ValueRange(outputs)), FlatSymbolRefAttr::get(context, name), inputs,
                                  AffineMapAttr::get(AffineMap::get(0, numSymbols, outer, context)));
+  if (group.members.size() > 1)
+    remark::passed(loc, remark::RemarkOpts::name("fuse").category("group"))
+        << "starts " << name << " of " << std::to_string(group.members.size()) << " operators";
   for (auto [v, r] : llvm::zip(outputs, call.getResults()))
     v.replaceUsesWithIf(r, [&](OpOperand &use) { return !members.contains(use.getOwner()); });
   for (Operation *op : llvm::reverse(group.members))
     op->erase();
 }
 
-LogicalResult Former::run(func::FuncOp main) { return formBlock(main.getBody().front()); }
+/// Operators that host code does itself (LowerGraph.cpp).
+static bool isHostOperator(Operation *op) {
+  StringRef name = op->getName().stripDialect();
+  return !isa<onnx::OnnxDialect>(op->getDialect()) || op->hasTrait<OpTrait::IsTerminator>() || op->getNumRegions() ||
+         isa<onnx::ConstantOp, onnx::NoValueOp, onnx::DimsOp>(op) || name.starts_with("Sequence") ||
+         name.starts_with("Optional") || name == "SplitToSequence" || name == "ConcatFromSequence";
+}
+
+LogicalResult Former::run(func::FuncOp main) {
+  bool supported = true;
+  main.walk([&](Operation *op) {
+    if (op == main || isHostOperator(op) || Registry::get().lookup(op))
+      return;
+    op->emitError("operator ") << op->getName().stripDialect() << " is not supported";
+    supported = false;
+  });
+  if (!supported)
+    return failure(); // one run lists them all
+  return formBlock(main.getBody().front());
+}
 
 struct FormDispatchesPass : ssm::impl::FormDispatchesBase<FormDispatchesPass> {
   void runOnOperation() override {

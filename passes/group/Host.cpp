@@ -16,7 +16,9 @@ Value Host::slot(int64_t bytes) {
 }
 
 Value Host::call(StringRef name, Type result, ValueRange arguments) {
-  auto function = module.lookupSymbol<LLVM::LLVMFuncOp>(name);
+  LLVM::LLVMFuncOp &function = functions[name];
+  if (!function)
+    function = module.lookupSymbol<LLVM::LLVMFuncOp>(name);
   if (!function) {
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(module.getBody());

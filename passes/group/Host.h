@@ -47,6 +47,7 @@ public:
 
 private:
   llvm::StringMap<std::string> globals;
+  llvm::StringMap<mlir::LLVM::LLVMFuncOp> functions; // a module's own lookup is linear in its functions
 };
 
 } // namespace ssm

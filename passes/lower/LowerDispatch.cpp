@@ -184,6 +184,15 @@ Value ElementwiseRun::elementOf(Value v, Operation *user, unsigned number, Scala
   return e.at(e.tensorOf(v), own);
 }
 
+/// A lowering that gives up without a word must not look like a mistake of the compiler.
+LogicalResult lowerOne(const Lowering &lowering, Operation *op, Emitter &e) {
+  bool spoken = false;
+  ScopedDiagnosticHandler listener(op->getContext(), [&](Diagnostic &) { return spoken = true, failure(); });
+  if (succeeded(lowering.lower(op, e)))
+    return success();
+  return spoken ? failure() : op->emitError("this case of ") << op->getName().stripDialect() << " is not supported";
+}
+
 } // namespace
 
 LogicalResult ssm::lowerOperators(Block &block, Emitter &e) {
@@ -204,7 +213,7 @@ LogicalResult ssm::lowerOperators(Block &block, Emitter &e) {
     e.loc = op.getLoc();
     if (lowering->isView)
       e.setResult(&op, 0, e.reshape(e.operand(&op, 0), Emitter::resultType(&op)));
-    else if (failed(lowering->lower(&op, e)))
+    else if (failed(lowerOne(*lowering, &op, e)))
       return failure();
   }
   run.emit();

@@ -90,3 +90,48 @@ def test_backend():
     node = onnx.helper.make_node("Sub", ["a", "b"], ["c"])
     np.testing.assert_array_equal(backend.run_node(node, [x, y])[0], x - y)
     assert backend.supports_device("CPU") and not backend.supports_device("CUDA:0")
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory):
+    """A compiled model whose inputs share a symbol."""
+    if not has_ssmc():
+        pytest.skip("ssmc is not built")
+    text = """<ir_version: 10, opset_import: ["": 21]>
+      g (float[n, 3] x, float[n, 3] y, int64[k] picks) => (float[k, 3] z) { s = Add(x, y) z = Gather(s, picks) }"""
+    path = tmp_path_factory.mktemp("wrong") / "model.so"
+    return ssm_mlir.compile(onnx.parser.parse_model(text), output=path)
+
+
+@pytest.mark.parametrize("change, message", [
+    ({"x": np.zeros((2, 3))}, "input 'x': element type is float64, expected float32"),
+    ({"x": np.zeros(6, np.float32)}, "input 'x': rank is 1, expected 2"),
+    ({"x": np.zeros((2, 4), np.float32)}, "input 'x': dimension 1 is 4, expected 3"),
+    ({"y": np.zeros((5, 3), np.float32)}, "input 'y': dimension 0 ('n') is 5, but 2 in input 'x'"),
+    ({"y": None}, "input 'y': got nothing, expected a tensor"),
+    ({"w": np.zeros(1)}, "the model has no input 'w'"),
+    ({"x": [np.zeros((2, 3), np.float32)] * 2}, "input 'x'"),
+    ({"x": "text"}, "input 'x'"),
+])
+def test_wrong_run_time_input(compiled, change, message):
+    good = {"x": np.ones((2, 3), np.float32), "y": np.ones((2, 3), np.float32), "picks": np.int64([1, 0, 1])}
+    with pytest.raises(ssm_mlir.Error) as caught:
+        compiled(**{**good, **change})
+    assert message in str(caught.value) and caught.value.status == 1
+    missing = dict(good)
+    del missing["y"]
+    with pytest.raises(ssm_mlir.Error, match="input 'y'"):
+        compiled(**missing)
+    np.testing.assert_array_equal(compiled(**good)["z"], np.full((3, 3), 2))
+
+
+def test_refusal_is_an_exception(tmp_path):
+    if not has_ssmc():
+        pytest.skip("ssmc is not built")
+    node = onnx.helper.make_node("StringNormalizer", ["a"], ["b"], name="words")
+    value = [onnx.helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, [2]) for n in "ab"]
+    model = onnx.helper.make_model(onnx.helper.make_graph([node], "g", value[:1], value[1:]), ir_version=10,
+                                   opset_imports=[onnx.helper.make_opsetid("", 21)])
+    with pytest.raises(ssm_mlir.Error, match="node 'words'") as caught:
+        ssm_mlir.compile(model, report=tmp_path / "report.json")
+    assert caught.value.status == 1 and (tmp_path / "report.json").exists()

@@ -2,6 +2,7 @@
 #include "lib/Target/Cpu/Cpu.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
+#include "llvm/MC/MCSubtargetInfo.h"
 #include "llvm/MC/TargetRegistry.h"
 #include "llvm/Passes/PassBuilder.h"
 #include "llvm/Support/FileSystem.h"
@@ -29,6 +30,12 @@ LogicalResult ssm::emitObject(llvm::Module &module, const CpuOptions &options, S
     cpu = llvm::sys::getHostCPUName();
     for (const auto &f : llvm::sys::getHostCPUFeatures())
       features += (features.empty() ? "" : ",") + std::string(f.second ? "+" : "-") + f.first().str();
+  }
+  std::unique_ptr<llvm::MCSubtargetInfo> known(target->createMCSubtargetInfo(triple, "", ""));
+  if (known && !known->isCPUStringValid(cpu)) {
+    emitWarning(loc) << "unknown processor '" << cpu << "'; compiling for any " << triple.getArchName();
+    cpu = "generic";
+    features.clear();
   }
   auto level = options.optLevel == 0   ? llvm::CodeGenOptLevel::None
                : options.optLevel == 1 ? llvm::CodeGenOptLevel::Less

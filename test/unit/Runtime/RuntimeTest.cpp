@@ -168,6 +168,41 @@ TEST_F(Runtime, RefusesWrongInputs) {
   EXPECT_EQ(error(), "input 'ids': element 0 is of int64, expected float32");
 }
 
+TEST_F(Runtime, RefusesNullPointersAndImpossibleValues) {
+  EXPECT_EQ(library().run(nullptr, inputs, 3, outputs, 2), 1);
+  EXPECT_EQ(error(), "model is a null pointer");
+  EXPECT_EQ(library().run(model, nullptr, 3, outputs, 2), 1);
+  EXPECT_EQ(error(), "inputs is a null pointer");
+  EXPECT_EQ(library().run(model, inputs, 3, nullptr, 2), 1);
+  EXPECT_EQ(error(), "outputs is a null pointer");
+  EXPECT_EQ(library().run(model, inputs, 3, outputs, 1), 1);
+  EXPECT_EQ(error(), "the model has 2 outputs, 1 were given");
+  for (int32_t rank : {-1, SSM_MAX_RANK + 1, INT32_MAX}) {
+    setLength(5);
+    inputs[0].rank = rank;
+    EXPECT_EQ(run(), 1);
+    EXPECT_EQ(error(), "input 'x': rank is " + std::to_string(rank) + ", expected 2: float32 [length, 3]");
+  }
+  for (int32_t kind : {-1, 2, 77}) {
+    setLength(5);
+    inputs[0].kind = kind;
+    EXPECT_EQ(run(), 1);
+    EXPECT_EQ(error().substr(0, 14), "input 'x': got") << kind;
+  }
+  for (ssm_dtype dtype : {-1, 0, 8, 27, INT32_MAX}) {
+    setLength(5);
+    inputs[0].dtype = dtype;
+    EXPECT_EQ(run(), 1);
+    EXPECT_EQ(error().substr(0, 10), "input 'x':") << dtype;
+  }
+  setLength(5);
+  inputs[0].shape[0] = inputs[1].shape[0] = INT64_MAX / 2;
+  EXPECT_EQ(run(), 1);
+  EXPECT_EQ(error(), "input 'x': the number of elements is too large");
+  setLength(5);
+  EXPECT_EQ(run(), 0); // a refused call changes nothing
+}
+
 TEST_F(Runtime, FailureLeavesNothing) {
   for (Mode mode : {FailAfterOutput, FailInBody, HugeBuffer}) {
     setLength(64, mode);
