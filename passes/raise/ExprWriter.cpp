@@ -217,7 +217,11 @@ AffineExpr ExprWriter::mirroredIterator(ExprRef e) {
       if (!division || (part.getKind() != AffineExprKind::FloorDiv && part.getKind() != AffineExprKind::Mod))
         return;
       division.getLHS().walk([&](AffineExpr inner) {
-        if (isa<AffineDimExpr>(inner) && x.simplified(division.getLHS() + inner - x.sizeOf(inner) + 1) == x.number(0))
+        if (!isa<AffineDimExpr>(inner) || inner == division.getLHS())
+          return;
+        bool left = false; // what is left without -inner
+        x.simplified(division.getLHS() + inner).walk([&](AffineExpr e) { left |= e == inner; });
+        if (!left)
           found = inner;
       });
     });

@@ -148,7 +148,7 @@ bool Reroller::chainOf(const Class &members, Exprs &x, SmallVector<Value> &chain
       continue;
     Value before = predecessor.lookup(v);
     depth[v] = before ? depth.lookup(before) + 1 : 1;
-    if (!deepest || depth[v] > depth[deepest])
+    if (!deepest || depth[v] >= depth[deepest])
       deepest = v;
   }
   for (Value v = deepest; v; v = predecessor.lookup(v)) {
@@ -295,13 +295,13 @@ bool Reroller::addOutputs(LoopForm &loop, Exprs &x, ArrayRef<Value> chain, int64
       }
       x.budget = kStepBudget;
       elements[j] = x.at(v, where);
-      int64_t last = -2;
+      int64_t last = -1; // what is before all steps
       for (ExprRef r : x.readsOf(elements[j]))
         if (auto it = stepOf.find(r->source); it != stepOf.end())
           last = std::max(last, it->second);
       auto fits = [&](int64_t k) { return last == k || last == k - 1; };
-      forward &= x.budget > 0 && last > -2 && fits(j);
-      backward &= x.budget > 0 && last > -2 && fits(count - 1 - (int64_t)j);
+      forward &= x.budget > 0 && fits(j);
+      backward &= x.budget > 0 && fits(count - 1 - (int64_t)j);
       if (!forward && !backward)
         break;
     }
@@ -425,9 +425,21 @@ bool Reroller::tryClass(const Class &members) {
   auto instance = [&](int64_t k) { return x.replace(next, DenseMap<AffineExpr, AffineExpr>{{step, x.number(k)}}); };
   if (!next)
     return false;
-  for (int64_t k = 1; k < n; ++k)
-    if (instance(k) != steps[k])
+  bool trimmed = false;
+  for (int64_t k = 1; k < n; ++k) {
+    if (instance(k) == steps[k])
+      continue;
+    if (k != n - 1 || n < 4)
       return false;
+    // What the last state is used for may look like one more state.
+    trimmed = true;
+    chain.pop_back();
+    steps.pop_back();
+    --n;
+    AffineExpr shorter = x.iterator(x.number(n));
+    next = x.replace(next, DenseMap<AffineExpr, AffineExpr>{{step, shorter}});
+    step = shorter;
+  }
   // The first value: a step from a start, or the start itself.
   auto with = [&](ExprRef e, ExprRef s) {
     return x.replace(e, DenseMap<AffineExpr, AffineExpr>{}, [&](ExprRef r) -> ExprRef {
@@ -470,7 +482,7 @@ bool Reroller::tryClass(const Class &members) {
   if (lastReadsOnly)
     loop.carries[0].final = nullptr; // the last value of the chain is not that of the last step
   bool finalOnly = llvm::all_of(ArrayRef<Value>(chain).drop_back(), [](Value v) { return v.hasOneUse(); });
-  if (loop.outputs.empty() && !finalOnly)
+  if (loop.outputs.empty() && (trimmed || !finalOnly))
     return false;
   x.isLeaf = nullptr;
   x.expands = nullptr;
