@@ -127,7 +127,8 @@ bool Reroller::chainOf(const Class &members, Exprs &x, SmallVector<Value> &chain
     for (ExprRef r : x.readsOf(e))
       if (set.contains(r->source))
         read.insert(r->source);
-    if (x.budget <= 0 || read.size() > 1)
+    // What cannot be looked through reads as itself.
+    if (x.budget <= 0 || read.size() > 1 || read.contains(v))
       return false;
     expressions[v] = e;
     if (read.size() == 1)
