@@ -61,14 +61,17 @@ LogicalResult DispatchOp::verifySymbolUses(SymbolTableCollection &table) {
 }
 
 LogicalResult PackOp::verify() {
-  auto value = dyn_cast<RankedTensorType>(getValue().getType()), panels = dyn_cast<RankedTensorType>(getPanels().getType());
-  if (!value || value.getRank() != 2 || !value.hasStaticShape() || !isa<FloatType>(value.getElementType())) // C1
-    return emitOpError("value must be a matrix of floats of static size");
-  int64_t rows = value.getDimSize(getTransposed()), columns = value.getDimSize(!getTransposed());
-  bool fits = panels && panels.getRank() == 3 && panels.hasStaticShape() && panels.getDimSize(2) > 0 &&
-              panels.getElementType() == value.getElementType() && panels.getDimSize(1) == rows &&
-              panels.getDimSize(0) == llvm::divideCeil(columns, panels.getDimSize(2));
-  if (!fits) // C2
+  auto value = dyn_cast<RankedTensorType>(getValue().getType());
+  auto panels = dyn_cast<RankedTensorType>(getPanels().getType());
+  if (!value || (value.getRank() != 2 && value.getRank() != 3) || !value.hasStaticShape() ||
+      !isa<FloatType>(value.getElementType())) // C1
+    return emitOpError("value must be one matrix, or a stack of them, of floats of static size");
+  SmallVector<int64_t> sizes(value.getShape().drop_back(2));
+  ArrayRef<int64_t> matrix = value.getShape().take_back(2);
+  int64_t width = panels && panels.getRank() ? panels.getShape().back() : 0;
+  if (width > 0)
+    sizes.append({(int64_t)llvm::divideCeil(matrix[!getTransposed()], width), matrix[getTransposed()], width});
+  if (width <= 0 || panels.getShape() != ArrayRef(sizes) || panels.getElementType() != value.getElementType()) // C2
     return emitOpError("panels of ") << value << " cannot be " << getPanels().getType();
   return success();
 }

@@ -78,13 +78,13 @@ def Ssm_PackOp : Ssm_Op<"pack", [Pure]> {
   let summary = "a constant matrix in column panels, as contractions read it";
   let description = [{
     panels[p, k, j] = value[k, P p + j], zero where P p + j is beyond the last column; P is the panels' last size. With
-    `transposed`, value[P p + j, k]. The value is a constant and the panels are written at compile time: the operation
-    never runs.
+    `transposed`, value[P p + j, k]. A value of rank 3 is a stack of matrices and gives a stack of panels. The value is a
+    constant and the panels are written at compile time: the operation never runs.
 
     | # | constraint |
     |---|---|
-    | C1 | value is a static matrix of floats |
-    | C2 | the result has value's element type and the sizes (ceil(columns / P), rows, P) |
+    | C1 | value is a static matrix, or stack of matrices, of floats |
+    | C2 | the result has value's element type and the sizes (ceil(columns / P), rows, P), behind that of the stack |
 
     Example: %p = ssm.pack %w : tensor<64x100xf32> -> tensor<4x64x32xf32>
   }];

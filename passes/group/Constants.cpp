@@ -33,8 +33,9 @@ Attribute StoredConstant::attribute() const {
 int64_t StoredConstant::bytes() const {
   int64_t count = value.getNumElements();
   if (panels) {
-    ArrayRef<int64_t> shape = cast<ShapedType>(value.getType()).getShape();
-    count = shape[transposed] * llvm::alignTo(shape[!transposed], kPanelColumns);
+    ArrayRef<int64_t> shape = cast<ShapedType>(value.getType()).getShape(), matrix = shape.take_back(2);
+    int64_t stack = shape.size() == 3 ? shape[0] : 1;
+    count = stack * matrix[transposed] * llvm::alignTo(matrix[!transposed], kPanelColumns);
   }
   return count * elementBytes(value.getElementType());
 }
@@ -91,6 +92,8 @@ static void packPanel(const char *from, char *to, int64_t rows, int64_t have, in
 
 void StoredConstant::writePanels(llvm::raw_ostream &os) const {
   ArrayRef<int64_t> shape = cast<ShapedType>(value.getType()).getShape();
+  int64_t stack = shape.size() == 3 ? shape[0] : 1;
+  shape = shape.take_back(2);
   int64_t rows = shape[transposed], columns = shape[!transposed], size = elementBytes(value.getElementType());
   int64_t rowStep = transposed ? 1 : shape[1], columnStep = transposed ? shape[1] : 1;
   bool splat = false;
@@ -104,12 +107,14 @@ void StoredConstant::writePanels(llvm::raw_ostream &os) const {
     raw = repeated;
   }
   std::vector<char> panel(rows * kPanelColumns * size);
-  for (int64_t first = 0; first < columns; first += kPanelColumns) {
+  int64_t perMatrix = llvm::divideCeil(columns, kPanelColumns), step = splat ? 1 : columnStep;
+  for (int64_t i = 0; i < stack * perMatrix; ++i) {
+    int64_t first = i % perMatrix * kPanelColumns;
     int64_t have = std::min(kPanelColumns, columns - first);
     if (have < kPanelColumns)
       std::fill(panel.begin(), panel.end(), 0);
-    const char *from = raw.data() + first * columnStep * size;
-    int64_t step = splat ? 1 : columnStep;
+    int64_t matrix = splat ? 0 : i / perMatrix * rows * columns;
+    const char *from = raw.data() + (matrix + first * columnStep) * size;
     if (size == 2)
       packPanel<2>(from, panel.data(), rows, have, rowStep, step);
     else if (size == 4)

@@ -1,6 +1,6 @@
 //===- PackWeights.cpp - constant matrices in the order contractions read -----===//
-// Expects: @main of onnx operators with known shapes, before dispatches are formed. Leaves: MatMul and Gemm read constant
-// matrices in panels (ssm.pack), which the compiler writes once; no dispatch packs them again at run time. The matrix
+// Expects: @main of onnx operators with known shapes, before dispatches are formed. Leaves: MatMul, Gemm and the recurrent
+// operators read constant matrices in panels (ssm.pack), which the compiler writes once; no dispatch packs them again at run time. The matrix
 // itself stays in the library only when something else reads it. Linear in operators.
 //===----------------------------------------------------------------------===//
 #include "dialects/Onnx/OnnxDialect.h"
@@ -33,6 +33,37 @@ struct PackWeights : ssm::impl::PackWeightsBase<PackWeights> {
     });
     for (Operation *op : users)
       pack(op);
+    main.walk([&](Operation *op) {
+      StringRef name = op->getName().getStringRef();
+      if (name == "onnx.LSTM" || name == "onnx.GRU" || name == "onnx.RNN")
+        packRecurrent(op);
+    });
+  }
+
+  static bool isFloat(Type t) { return t.isF16() || t.isBF16() || t.isF32() || t.isF64(); }
+
+  /// Panels of a constant; the user learns how many columns it has.
+  Value panelsOf(Operation *user, Value constant, bool transposed) {
+    OpBuilder b(user);
+    auto type = cast<RankedTensorType>(constant.getType());
+    SmallVector<int64_t> sizes(type.getShape().drop_back(2));
+    ArrayRef<int64_t> matrix = type.getShape().take_back(2);
+    sizes.append({(int64_t)llvm::divideCeil(matrix[!transposed], kPanelColumns), matrix[transposed], kPanelColumns});
+    user->setAttr(kColumnsAttr, b.getI64IntegerAttr(matrix[!transposed]));
+    ++numPacked;
+    return PackOp::create(b, user->getLoc(), RankedTensorType::get(sizes, type.getElementType()), constant, transposed);
+  }
+
+  /// Both matrices of the gates, (directions, gates * hidden, inputs), or none.
+  void packRecurrent(Operation *op) {
+    for (unsigned i : {1, 2}) {
+      auto type = dyn_cast<RankedTensorType>(op->getOperand(i).getType());
+      if (!type || type.getRank() != 3 || type.getNumElements() == 0 || !isFloat(type.getElementType()) ||
+          !onnx::constantValue(op->getOperand(i)))
+        return;
+    }
+    for (unsigned i : {1, 2})
+      op->setOperand(i, panelsOf(op, op->getOperand(i), true));
   }
 
   void pack(Operation *op) {
@@ -51,20 +82,12 @@ struct PackWeights : ssm::impl::PackWeightsBase<PackWeights> {
     }
     auto type = dyn_cast<RankedTensorType>(matrix.getType());
     auto left = dyn_cast<RankedTensorType>(op->getOperand(0).getType());
-    if (!onnx::constantValue(matrix) || !type || !left || type.getRank() != 2 ||
-        !(type.getElementType().isF16() || type.getElementType().isBF16() || type.getElementType().isF32() || type.getElementType().isF64()))
+    if (!onnx::constantValue(matrix) || !type || !left || type.getRank() != 2 || !isFloat(type.getElementType()) ||
+        type.getDimSize(transposed) == 0 || type.getDimSize(!transposed) < kFewColumns)
       return;
-    int64_t rows = type.getDimSize(transposed), columns = type.getDimSize(!transposed);
-    if (rows == 0 || columns < kFewColumns)
-      return;
-    int64_t count = (columns + kPanelColumns - 1) / kPanelColumns;
-    auto panels = RankedTensorType::get({count, rows, kPanelColumns}, type.getElementType());
-    OpBuilder b(op);
-    op->setOperand(1, PackOp::create(b, op->getLoc(), panels, matrix, transposed));
-    op->setAttr(kColumnsAttr, b.getI64IntegerAttr(columns));
+    op->setOperand(1, panelsOf(op, matrix, transposed));
     if (Operation *def = operand.getDefiningOp(); matrix != operand && def->use_empty())
       def->erase();
-    ++numPacked;
   }
 };
 } // namespace

@@ -28,8 +28,8 @@ def PackWeights : Pass<"ssm-pack-weights", "::mlir::ModuleOp"> {
   let summary = "gives matrix products their constant right operands in column panels";
   let description = [{
     A constant matrix that MatMul or Gemm multiplies with from the right, directly or through a Transpose, is replaced by
-    `ssm.pack` of it, and the operator gets `ssm.columns`, the number of columns. One constant read by several operators
-    is packed once.
+    `ssm.pack` of it, and the operator gets `ssm.columns`, the number of columns. So are both matrices of LSTM, GRU and
+    RNN. One constant read by several operators is packed once.
 
         %r = onnx.MatMul(%x, %w)    ->    %p = ssm.pack %w, %r = onnx.MatMul(%x, %p) {ssm.columns = 768}
   }];

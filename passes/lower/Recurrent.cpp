@@ -4,6 +4,7 @@
 // forget gates, linear_before_reset, layout, sequence lengths (a finished sequence keeps its state and gives zeros).
 //===----------------------------------------------------------------------===//
 #include "dialects/Onnx/OnnxDialect.h"
+#include "dialects/Ssm/SsmDialect.h"
 #include "llvm/ADT/StringExtras.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -16,6 +17,7 @@ using namespace ssm;
 namespace {
 using Cmp = Scalar::Compare;
 using Pred = arith::CmpIPredicate;
+using It = utils::IteratorType;
 
 struct Activation {
   std::string name;
@@ -89,8 +91,7 @@ public:
 
 private:
   Value emitDirection(int64_t d, bool reverse, Value y);
-  Value dot(Scalar &s, Tensor left, ArrayRef<Value> leftAt, Tensor right, ArrayRef<Value> rightAt, unsigned leftAxis,
-            unsigned rightAxis, Value count, Value start);
+  Tensor project(Tensor left, Tensor matrix, int64_t d);
   Value bias(Scalar &s, int64_t d, Value row);
   Value clipped(Scalar &s, Value v) {
     return clip > 0 ? s.max(s.min(v, s.constant(k, clip), k), s.constant(k, -clip), k) : v;
@@ -104,23 +105,39 @@ private:
   Tensor x, w, r, b, lens, h0, c0, p;
   Type t, k;
   bool batchFirst, linearBeforeReset, coupled;
+  bool panels;        // w and r are in panels (ssm.pack)
+  AffineExpr columns; // gates * hidden
   double clip;
-  Value length, batch, hidden, inputSize;
+  Value length, batch, hidden;
   SmallVector<Activation> activations;
   RankedTensorType state;
   SmallVector<Value> lastH, lastC;
 };
 
-Value Recurrent::dot(Scalar &s, Tensor left, ArrayRef<Value> leftAt, Tensor right, ArrayRef<Value> rightAt, unsigned leftAxis,
-                     unsigned rightAxis, Value count, Value start) {
-  auto loop = scf::ForOp::create(e.b, s.loc, e.index(0), count, e.index(1), ValueRange{start});
-  OpBuilder::InsertionGuard guard(e.b);
-  e.b.setInsertionPointToStart(loop.getBody());
-  SmallVector<Value> la(leftAt), ra(rightAt);
-  la[leftAxis] = ra[rightAxis] = loop.getInductionVar();
-  Value product = s.mul(e.at(left, la), e.at(right, ra), k);
-  scf::YieldOp::create(e.b, s.loc, s.add(loop.getRegionIterArgs()[0], product, k));
-  return loop.getResult(0);
+/// left W^T for all rows of `left`, (outer..., inner): a tensor (outer..., gates * hidden) of the compute type.
+Tensor Recurrent::project(Tensor left, Tensor matrix, int64_t d) {
+  MLIRContext *context = e.b.getContext();
+  unsigned outer = left.rank() - 1;
+  SmallVector<AffineExpr> loops, dims = onnx::getDimExprs(left.type), from, matrixAt = {getAffineConstantExpr(d, context)};
+  for (unsigned i = 0; i < outer + 2; ++i)
+    loops.push_back(getAffineDimExpr(i, context));
+  AffineExpr inner = loops[outer], column = loops[outer + 1];
+  SmallVector<It> iterators(outer + 2, It::parallel);
+  iterators[outer] = It::reduction;
+  SmallVector<AffineExpr> to(loops.begin(), loops.begin() + outer);
+  from = to;
+  from.push_back(inner);
+  to.push_back(column);
+  if (panels)
+    matrixAt.append({column.floorDiv(kPanelColumns), inner, column % kPanelColumns});
+  else
+    matrixAt.append({column, inner});
+  dims.back() = columns;
+  auto type = onnx::withDims(k, dims);
+  auto map = [&](ArrayRef<AffineExpr> exprs) { return AffineMap::get(outer + 2, 0, exprs, context); };
+  Value r = e.reduce(type, map(to), {{left, map(from)}, {matrix, map(matrixAt)}}, iterators, e.scalar().constant(k, 0.0),
+                     [&](Scalar &s, Value acc, ValueRange v) { return s.add(acc, s.mul(v[0], v[1], k), k); });
+  return {r, type};
 }
 
 /// Element of the bias (D, 2 * gates * hidden) at a row; 0 without a bias.
@@ -138,6 +155,8 @@ Value Recurrent::emitDirection(int64_t d, bool reverse, Value y) {
       return batchFirst ? e.at(from, {i[0], e.index(d), i[1]}) : e.at(from, {e.index(d), i[0], i[1]});
     });
   };
+  // The inputs of all steps meet their matrix at once; only the states' products wait for the step before.
+  Tensor fromInput = project(x, w, d);
   SmallVector<Value> init = {initial(h0)};
   if (cell == Cell::Lstm)
     init.push_back(initial(c0));
@@ -162,19 +181,18 @@ Value Recurrent::emitDirection(int64_t d, bool reverse, Value y) {
       Value time = reverse ? sub(sub(end, e.index(1)), step) : step;
       return {s.select(running, time, e.index(0)), running};
     };
-    auto xAt = [&](Value row, Value time) {
-      return batchFirst ? SmallVector<Value>{row, time, Value()} : SmallVector<Value>{time, row, Value()};
-    };
     // Sums of a gate: x W^T + Wb, and h R^T + Rb.
     auto inputSum = [&](Scalar &s, ValueRange i, int64_t gate) {
-      Value row = index(i[1], gate);
-      return dot(s, x, xAt(i[0], timeOf(s, i[0]).first), w, {e.index(d), row, Value()}, 2, 2, inputSize, bias(s, d, row));
+      Value row = index(i[1], gate), time = timeOf(s, i[0]).first;
+      SmallVector<Value> at = batchFirst ? SmallVector<Value>{i[0], time, row} : SmallVector<Value>{time, i[0], row};
+      return s.add(e.at(fromInput, at), bias(s, d, row), k);
     };
-    auto stateSum = [&](Scalar &s, ValueRange i, int64_t gate, Tensor from) {
+    Tensor fromState = project(h, r, d);
+    auto stateSum = [&](Scalar &s, ValueRange i, int64_t gate, Tensor products) {
       Value row = index(i[1], gate);
-      return dot(s, from, {i[0], Value()}, r, {e.index(d), row, Value()}, 1, 2, hidden, bias(s, d, index(row, gates)));
+      return s.add(e.at(products, {i[0], row}), bias(s, d, index(row, gates)), k);
     };
-    auto sum = [&](Scalar &s, ValueRange i, int64_t gate) { return s.add(inputSum(s, i, gate), stateSum(s, i, gate, h), k); };
+    auto sum = [&](Scalar &s, ValueRange i, int64_t gate) { return s.add(inputSum(s, i, gate), stateSum(s, i, gate, fromState), k); };
     auto keepFinished = [&](Scalar &s, ValueRange i, Value next, Tensor old) {
       return lens ? s.select(timeOf(s, i[0]).second, next, e.at(old, i)) : next;
     };
@@ -186,14 +204,16 @@ Value Recurrent::emitDirection(int64_t d, bool reverse, Value y) {
     } else if (cell == Cell::Gru) {
       Tensor z{e.generate(state, [&](Scalar &s, ValueRange i) { return activate(s, act[0], clipped(s, sum(s, i, 0)), k); }), state};
       Tensor gate{e.generate(state, [&](Scalar &s, ValueRange i) { return activate(s, act[0], clipped(s, sum(s, i, 1)), k); }), state};
-      Tensor gated = h;
-      if (!linearBeforeReset)
-        gated = {e.generate(state, [&](Scalar &s, ValueRange i) { return s.mul(e.at(gate, i), e.at(h, i), k); }), state};
+      Tensor candidateState = fromState;
+      if (!linearBeforeReset) {
+        Tensor gated{e.generate(state, [&](Scalar &s, ValueRange i) { return s.mul(e.at(gate, i), e.at(h, i), k); }), state};
+        candidateState = project(gated, r, d);
+      }
       next.push_back(e.generate(state, [&](Scalar &s, ValueRange i) {
-        Value fromState = stateSum(s, i, 2, gated);
+        Value sum = stateSum(s, i, 2, candidateState);
         if (linearBeforeReset)
-          fromState = s.mul(e.at(gate, i), fromState, k);
-        Value candidate = activate(s, act[1], clipped(s, s.add(inputSum(s, i, 2), fromState, k)), k);
+          sum = s.mul(e.at(gate, i), sum, k);
+        Value candidate = activate(s, act[1], clipped(s, s.add(inputSum(s, i, 2), sum, k)), k);
         Value zt = e.at(z, i);
         Value mixed = s.add(s.mul(s.sub(s.constant(k, 1.0), zt, k), candidate, k), s.mul(zt, e.at(h, i), k), k);
         return keepFinished(s, i, mixed, h);
@@ -263,7 +283,10 @@ LogicalResult Recurrent::lower() {
   coupled = onnx::intAttr(op, "input_forget");
   clip = onnx::floatAttr(op, "clip", 0);
   length = e.dim(x, batchFirst ? 1 : 0), batch = e.dim(x, batchFirst ? 0 : 1);
-  inputSize = e.dim(x, 2), hidden = e.dim(r, 2);
+  hidden = e.dim(r, 2);
+  auto packed = op->getAttrOfType<IntegerAttr>(kColumnsAttr);
+  panels = (bool)packed;
+  columns = packed ? getAffineConstantExpr(packed.getInt(), op->getContext()) : onnx::getDimExpr(r.type, 1);
   StringRef direction = onnx::stringAttr(op, "direction", "forward");
   int64_t directions = direction == "bidirectional" ? 2 : 1;
   SmallVector<StringRef> defaults;

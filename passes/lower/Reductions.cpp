@@ -306,6 +306,42 @@ LogicalResult argument(Operation *op, Emitter &e) {
   return success();
 }
 
+/// Prefix sums or products along an axis that is not the last, whole rows at a time: each row comes from the result's row
+/// before it, so that the innermost loop runs over contiguous elements.
+Value cumulateRows(Emitter &e, Tensor x, RankedTensorType result, int64_t axis, bool product, bool exclusive, bool reverse) {
+  Type t = x.element(), k = computeType(t);
+  Value n = e.dim(x, axis), last = arith::SubIOp::create(e.b, e.loc, n, e.index(1));
+  SmallVector<Value> indices;
+  std::function<Value(Value)> nest = [&](Value current) -> Value {
+    int64_t dim = indices.size();
+    if (dim < x.rank()) {
+      auto loop = scf::ForOp::create(e.b, e.loc, e.index(0), e.dim(x, dim), e.index(1), ValueRange{current});
+      OpBuilder::InsertionGuard guard(e.b);
+      e.b.setInsertionPointToStart(loop.getBody());
+      Value i = loop.getInductionVar();
+      indices.push_back(dim == axis && reverse ? arith::SubIOp::create(e.b, e.loc, last, i).getResult() : i);
+      Value inner = nest(loop.getRegionIterArgs()[0]);
+      indices.pop_back();
+      scf::YieldOp::create(e.b, e.loc, inner);
+      return loop.getResult(0);
+    }
+    Scalar s = e.scalar();
+    Value here = indices[axis], first = arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::eq, here, reverse ? last : e.index(0));
+    // In the first row this reads what is not there yet, and drops it.
+    Value step = s.select(first, e.index(0), e.index(1));
+    SmallVector<Value> before(indices);
+    before[axis] = reverse ? arith::AddIOp::create(e.b, e.loc, here, step).getResult()
+                           : arith::SubIOp::create(e.b, e.loc, here, step).getResult();
+    Value start = s.constant(t, product ? 1.0 : 0.0), acc = s.select(first, start, e.at({current, result}, before));
+    Value v = e.at(x, exclusive ? before : indices);
+    if (exclusive)
+      v = s.select(first, start, v);
+    Value next = product ? s.mul(acc, v, k) : s.add(acc, v, k);
+    return tensor::InsertOp::create(e.b, e.loc, s.store(next, t), current, indices);
+  };
+  return nest(e.empty(result));
+}
+
 LogicalResult cumulative(Operation *op, Emitter &e) {
   bool product = op->getName().stripDialect() == "CumProd";
   Tensor x = e.operand(op, 0), axisTensor = e.operand(op, 1);
@@ -342,6 +378,10 @@ LogicalResult cumulative(Operation *op, Emitter &e) {
     return success();
   }
   int64_t axis = normalAxis((*values)[0], x.rank());
+  if (axis + 1 < x.rank() && k == storageType(t)) {
+    e.setResult(op, 0, cumulateRows(e, x, result, axis, product, exclusive, reverse));
+    return success();
+  }
   // One pass along the axis for each line: a loop nest over the other dims carries the accumulator.
   SmallVector<Value> indices;
   Value tensor = e.empty(result);

@@ -52,16 +52,18 @@ bool lastStrideIsOne(Value v) {
   return succeeded(type.getStridesAndOffset(strides, offset)) && !strides.empty() && strides.back() == 1;
 }
 
-/// P when the map is (n floordiv P, k, n mod P).
+/// P when the map ends in (n floordiv P, k, n mod P), behind constants.
 std::optional<int64_t> panelWidth(AffineMap map, unsigned n) {
-  AffineBinaryOpExpr divided(nullptr);
-  if (map.getNumResults() == 3)
-    divided = dyn_cast<AffineBinaryOpExpr>(map.getResult(0));
-  if (!divided || divided.getKind() != AffineExprKind::FloorDiv)
+  if (map.getNumResults() < 3)
+    return std::nullopt;
+  ArrayRef<AffineExpr> last = map.getResults().take_back(3);
+  auto divided = dyn_cast<AffineBinaryOpExpr>(last[0]);
+  if (!divided || divided.getKind() != AffineExprKind::FloorDiv ||
+      !llvm::all_of(map.getResults().drop_back(3), llvm::IsaPred<AffineConstantExpr>))
     return std::nullopt;
   AffineExpr dim = getAffineDimExpr(n, map.getContext());
   auto width = dyn_cast<AffineConstantExpr>(divided.getRHS());
-  if (!width || divided.getLHS() != dim || map.getResult(2) != dim % width.getValue())
+  if (!width || divided.getLHS() != dim || last[2] != dim % width.getValue())
     return std::nullopt;
   return width.getValue();
 }
@@ -98,8 +100,12 @@ private:
   }
   /// A row of the panel that column iv[n] is in.
   Value loadPanel(ArrayRef<Value> iv) {
-    Value width = index(cast<MemRefType>(B.getType()).getDimSize(2)), column = iv[n];
-    return loadB({arith::DivUIOp::create(b, column, width), iv[reductions[0]], arith::RemUIOp::create(b, column, width)}, nullptr);
+    Value width = index(cast<MemRefType>(B.getType()).getShape().back()), column = iv[n];
+    SmallVector<Value> place;
+    for (AffineExpr e : mapB.getResults().drop_back(3))
+      place.push_back(index(cast<AffineConstantExpr>(e).getValue()));
+    place.append({arith::DivUIOp::create(b, column, width), iv[reductions[0]], arith::RemUIOp::create(b, column, width)});
+    return loadB(place, nullptr);
   }
   Value broadcastA(ArrayRef<Value> iv) {
     return vector::BroadcastOp::create(b, vector, widen(memref::LoadOp::create(b, A, at(mapA, iv))));
@@ -181,8 +187,9 @@ bool Contraction::classify() {
   m = found;
   if (auto width = panelWidth(mapB, n)) {
     auto type = cast<MemRefType>(B.getType());
-    panels = type.getLayout().isIdentity() && type.getDimSize(2) == *width && reductions.size() == 1 && outerB.empty() &&
-             mapB.getResult(1) == getAffineDimExpr(reductions[0], op.getContext()) && *width % lanes == 0;
+    panels = type.getLayout().isIdentity() && type.getShape().back() == *width && reductions.size() == 1 && outerB.empty() &&
+             mapB.getResult(mapB.getNumResults() - 2) == getAffineDimExpr(reductions[0], op.getContext()) &&
+             *width % lanes == 0;
     return panels;
   }
   // b is read as vectors when n is the last index with coefficient one and nowhere else.

@@ -25,7 +25,7 @@ func.func @two_results() {
 // -----
 
 func.func @pack_c1(%x: tensor<?x40xf32>) {
-  // expected-error @+1 {{value must be a matrix of floats of static size}}
+  // expected-error @+1 {{value must be one matrix, or a stack of them, of floats of static size}}
   %p = ssm.pack %x : tensor<?x40xf32> -> tensor<2x4x32xf32>
   return
 }
@@ -35,5 +35,13 @@ func.func @pack_c1(%x: tensor<?x40xf32>) {
 func.func @pack_c2(%x: tensor<4x40xf32>) {
   // expected-error @+1 {{panels of 'tensor<4x40xf32>' cannot be 'tensor<1x4x32xf32>'}}
   %p = ssm.pack %x : tensor<4x40xf32> -> tensor<1x4x32xf32>
+  return
+}
+
+// -----
+
+func.func @pack_stack(%x: tensor<3x4x40xf32>) {
+  // expected-error @+1 {{panels of 'tensor<3x4x40xf32>' cannot be 'tensor<2x4x32xf32>'}}
+  %p = ssm.pack %x : tensor<3x4x40xf32> -> tensor<2x4x32xf32>
   return
 }

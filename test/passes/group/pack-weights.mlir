@@ -48,3 +48,18 @@ func.func @main(%x: tensor<3x2xf32>, %v: tensor<2x40xf32>) -> (tensor<3x40xf32>,
   %2 = "onnx.MatMul"(%x, %s) : (tensor<3x2xf32>, tensor<5x2x40xf32>) -> tensor<5x3x40xf32>
   return %0, %1, %2 : tensor<3x40xf32>, tensor<3x4xf32>, tensor<5x3x40xf32>
 }
+
+// -----
+
+// Both matrices of a recurrent operator, one stack for each direction.
+// CHECK-LABEL: func @main
+// CHECK: %[[W:.*]] = ssm.pack %{{.*}} transposed : tensor<1x40x2xf32> -> tensor<1x2x2x32xf32>
+// CHECK: %[[R:.*]] = ssm.pack %{{.*}} transposed : tensor<1x40x10xf32> -> tensor<1x2x10x32xf32>
+// CHECK: onnx.LSTM{{.*}}(%arg0, %[[W]], %[[R]],{{.*}}ssm.columns = 40
+func.func @main(%x: tensor<5x3x2xf32>) -> tensor<5x1x3x10xf32> {
+  %n = "onnx.NoValue"() : () -> none
+  %w = "onnx.Constant"() {value = dense<1.0> : tensor<1x40x2xf32>} : () -> tensor<1x40x2xf32>
+  %r = "onnx.Constant"() {value = dense<1.0> : tensor<1x40x10xf32>} : () -> tensor<1x40x10xf32>
+  %y, %h, %c = "onnx.LSTM"(%x, %w, %r, %n, %n, %n, %n, %n) {hidden_size = 10 : si64} : (tensor<5x3x2xf32>, tensor<1x40x2xf32>, tensor<1x40x10xf32>, none, none, none, none, none) -> (tensor<5x1x3x10xf32>, none, none)
+  return %y : tensor<5x1x3x10xf32>
+}
