@@ -189,8 +189,9 @@ LogicalResult Exporter::exportOp(Operation &op, pb::GraphProto &graph) {
     node.add_output(nameOf(v));
   while (node.output_size() && node.output(node.output_size() - 1).empty())
     node.mutable_output()->RemoveLast();
+  // Attributes with a prefix are the compiler's own notes.
   for (NamedAttribute a : op.getAttrDictionary())
-    if (failed(exportAttribute(op, a, node)))
+    if (!a.getName().getValue().contains('.') && failed(exportAttribute(op, a, node)))
       return failure();
   for (auto [i, region] : llvm::enumerate(op.getRegions())) {
     auto *a = node.add_attribute();

@@ -166,8 +166,9 @@ void Importer::importOperator(Node &n, Location loc) {
       if (!schema->attributes().count(name.str()) && a->i() != 0)
         throw Refusal{"attribute '" + name.str() + "' is not supported"};
   }
-  // onnxruntime writes SimplifiedLayerNormalization into the default domain.
-  if ((microsoft || !schema) && expandVendor(n, loc))
+  // onnxruntime writes this one into the default domain.
+  bool misplaced = !schema && n.domain.empty() && n.op == "SimplifiedLayerNormalization";
+  if ((microsoft || misplaced) && expandVendor(n, loc))
     return;
   if (!schema)
     throw Refusal{"unknown operator; give its body as a model-local function"};

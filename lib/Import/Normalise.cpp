@@ -145,6 +145,18 @@ bool Importer::normalise(Node &n, Location loc) {
     if (!to || !pb::TensorProto::DataType_Parse(to->s(), (pb::TensorProto::DataType *)&value))
       throw Refusal{"Cast-1 to '" + (to ? to->s() : "") + "'"};
     setInt("to", value);
+  } else if (op == "CastLike") {
+    // Only the type of the second input counts, and it is known.
+    Type element = cast<TensorType>(n.operands[1].getType()).getElementType();
+    int to = 0;
+    for (int d = 1; d <= pb::TensorProto::DataType_MAX && !to; ++d)
+      if (pb::TensorProto::DataType_IsValid(d) && d != pb::TensorProto::STRING && elementType(d) == element)
+        to = d;
+    if (!to)
+      throw Refusal{"CastLike to a type that is not supported"};
+    n.op = "Cast";
+    n.operands.resize(1);
+    setInt("to", to);
   } else if (op == "Concat" && v < 4) {
     if (!n.attributes.count("axis"))
       setInt("axis", 1);
