@@ -47,6 +47,18 @@ struct Tensors {
     auto to = b.getNamedAttr("to", IntegerAttr::get(b.getIntegerType(64, true), 1));
     return make("Cast", {v}, onnx::withDims(b.getF32Type(), onnx::getDimExprs(type)), to);
   }
+  /// A size as a number, a vector of one.
+  Value sizeOf(AffineExpr size, Type element) {
+    int64_t symbols = 0;
+    size.walk([&](AffineExpr part) {
+      if (auto s = dyn_cast<AffineSymbolExpr>(part))
+        symbols = std::max<int64_t>(symbols, s.getPosition() + 1);
+    });
+    auto map = AffineMap::get(0, symbols, {size}, b.getContext());
+    Value v = onnx::DimsOp::create(b, loc, RankedTensorType::get({1}, b.getI64Type()), AffineMapAttr::get(map));
+    auto to = b.getNamedAttr("to", IntegerAttr::get(b.getIntegerType(64, true), element.isF64() ? 11 : 1));
+    return make("Cast", {v}, RankedTensorType::get({1}, element), to);
+  }
   /// x * y, y of size 1 in some axes.
   Value mul(Value x, Value y) { return make("Mul", {x, y}, typeOf(x)); }
 };
@@ -80,16 +92,18 @@ LogicalResult raiseLinearAttention(Operation *op) {
     return AffineMap::get(6, 0, exprs, context);
   };
   double scale = onnx::floatAttr(op, "scale", 0);
-  if (scale == 0) {
-    auto width = dyn_cast<AffineConstantExpr>(keys);
-    if (!width)
-      return op->emitError("a scale by the size of heads needs this size to be known");
+  if (auto width = dyn_cast<AffineConstantExpr>(keys); width && scale == 0)
     scale = 1 / std::sqrt((double)width.getValue());
-  }
   Value query = t.reshape(q, {batch, length, num(shared), num(group), keys});
   if (scale != 1) {
     query = t.wide(query);
-    query = t.mul(query, t.number(scale, t.typeOf(query).getElementType()));
+    Type wide = t.typeOf(query).getElementType();
+    if (scale != 0) {
+      query = t.mul(query, t.number(scale, wide));
+    } else {
+      Value root = t.make("Sqrt", {t.sizeOf(keys, wide)}, RankedTensorType::get({1}, wide));
+      query = t.make("Div", {query, root}, t.typeOf(query));
+    }
   }
   Value key = t.reshape(k, {batch, length, num(shared), keys});
   Value value = t.reshape(v, {batch, length, num(shared), values});
