@@ -4,7 +4,7 @@
     compile_time.py --ssmc build/bin/ssmc [--nodes 5000] [--gigabytes 4] [--only NAME]
 
 For each kind of graph, a model of half the nodes and one of all of them are compiled on one core. Fails when doubling the
-nodes costs more than 2.3 times, when the larger takes more than 20 s, when one small operator takes more than 0.5 s, when
+nodes costs more than 2.3 times, when 5000 nodes take more than 20 s (operators that share no machine code: 150 s), when one small operator takes more than 0.5 s, when
 anonymous memory passes 1 GB beside 4 GB of external weights, or when these are packed at less than 500 MB/s.
 """
 import argparse
@@ -111,13 +111,15 @@ def describe(phases):
 def check_scaling(ssmc, scratch, nodes, names):
     failures = 0
     for name in names:
+        # LLVM takes about 15 ms for a function, and here every operator is one.
+        limit = 150 if name == "distinct" else 20
         took = []
         for count in (nodes // 2, nodes):
             path = Path(scratch, f"{name}{count}.onnx")
             onnx.save(GRAPHS[name](count), str(path))
             took.append(min((compile_model(ssmc, path, "--threads=1") for _ in range(2)), key=lambda t: t[0]))
         ratio, seconds = took[1][0] / took[0][0], took[1][0]
-        bad = ratio > 2.3 or seconds > 20 * nodes / 5000
+        bad = ratio > 2.3 or seconds > limit * nodes / 5000
         failures += bad
         print(f"{'FAILED ' if bad else ''}{name}: {nodes // 2} nodes {took[0][0]:.2f} s, {nodes} nodes {seconds:.2f} s, "
               f"{ratio:.2f} times ({describe(took[1][1])})", flush=True)
