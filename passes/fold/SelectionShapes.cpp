@@ -43,18 +43,27 @@ static Value positions(Operation *op, Shapes &s, Value flags) {
   return s.make(op->getLoc(), "Reshape", {found, s.ints(op->getLoc(), {-1})}, i64);
 }
 
+/// The axis that an operator works along; without the attribute x becomes its elements in a row.
+static FailureOr<int64_t> sliceAxis(Operation *op, Value &x, Shapes &s) {
+  int64_t axis = 0;
+  if (op->hasAttr("axis"))
+    axis = wrapAxis(onnx::intAttr(op, "axis"), s.rank(x));
+  else
+    x = s.make(op->getLoc(), "Reshape", {x, s.ints(op->getLoc(), {-1})}, s.element(x));
+  if (axis < 0 || axis >= s.rank(x))
+    return op->emitError("axis is out of range");
+  return axis;
+}
+
 /// The elements of x that are chosen along an axis: a Gather of their positions. The condition may be shorter.
 static LogicalResult compress(Operation *op, Shapes &s) {
   Location loc = op->getLoc();
   Value x = op->getOperand(0), condition = op->getOperand(1);
   Type t = s.element(x), i64 = s.b.getI64Type();
-  int64_t axis = 0;
-  if (op->hasAttr("axis"))
-    axis = wrapAxis(onnx::intAttr(op, "axis"), s.rank(x));
-  else
-    x = s.make(loc, "Reshape", {x, s.ints(loc, {-1})}, t);
-  if (axis < 0 || axis >= s.rank(x))
-    return op->emitError("axis is out of range");
+  FailureOr<int64_t> slices = sliceAxis(op, x, s);
+  if (failed(slices))
+    return failure();
+  int64_t axis = *slices;
   Value size = s.make(loc, "Shape", x, i64, {s.integer("start", axis), s.integer("end", axis + 1)});
   Value used = s.make(loc, "Slice", {condition, s.ints(loc, {0}), size, s.ints(loc, {0})}, s.b.getI1Type());
   return replaceBy(op, 0, s.make(loc, "Gather", {x, positions(op, s, used)}, t, s.integer("axis", axis)));
@@ -64,14 +73,11 @@ static LogicalResult compress(Operation *op, Shapes &s) {
 static LogicalResult unique(Operation *op, Shapes &s) {
   Location loc = op->getLoc();
   Value x = op->getOperand(0);
-  Type t = s.element(x), i64 = s.b.getI64Type();
-  int64_t axis = 0;
-  if (op->hasAttr("axis"))
-    axis = wrapAxis(onnx::intAttr(op, "axis"), s.rank(x));
-  else
-    x = s.make(loc, "Reshape", {x, s.ints(loc, {-1})}, t);
-  if (axis < 0 || axis >= s.rank(x))
-    return op->emitError("axis is out of range");
+  Type i64 = s.b.getI64Type();
+  FailureOr<int64_t> slices = sliceAxis(op, x, s);
+  if (failed(slices))
+    return failure();
+  int64_t axis = *slices;
   // Order of the slices, 1 where a slice differs from the one before it in that order.
   OperationState sort(loc, "onnx.SortSlices", x, {RankedTensorType::get({1}, i64), RankedTensorType::get({1}, i64)}, s.integer("axis", axis));
   Operation *sorted = s.b.create(sort);
