@@ -29,7 +29,8 @@ LogicalResult verifyImported(ModuleOp module) {
     if (isOurs(op) || isa<ModuleOp, func::FuncOp, func::ReturnOp>(op))
       return WalkResult::advance();
     // The regions of mixers are scalar arithmetic.
-    if (isa<SsmDialect>(op->getParentOp()->getDialect()) && isa<arith::ArithDialect, math::MathDialect>(op->getDialect()))
+    if (isa<SsmDialect>(op->getParentOp()->getDialect()) &&
+        isa<arith::ArithDialect, math::MathDialect>(op->getDialect()))
       return WalkResult::advance();
     op->emitError("operation '") << op->getName() << "' may not be left in the graph";
     return WalkResult::interrupt();
@@ -37,8 +38,54 @@ LogicalResult verifyImported(ModuleOp module) {
   return failure(wrong.wasInterrupted());
 }
 
+/// Every symbol that a size or an expression uses gets its value somewhere, and before an expression reads it.
+LogicalResult verifySymbols(ModuleOp module) {
+  llvm::DenseSet<int64_t> bound;
+  auto unbound = [](AffineMap map, llvm::function_ref<bool(int64_t)> isRight) {
+    std::optional<int64_t> wrong;
+    for (AffineExpr e : map.getResults())
+      e.walk([&](AffineExpr inner) {
+        if (auto s = dyn_cast<AffineSymbolExpr>(inner); s && !isRight(s.getPosition()))
+          wrong = s.getPosition();
+      });
+    return wrong;
+  };
+  auto isBound = [&](int64_t s) { return bound.contains(s); };
+  auto wrong = module.walk<WalkOrder::PreOrder>([&](Operation *op) {
+    AffineMap map;
+    if (auto x = dyn_cast<onnx::DimsOp>(op))
+      map = x.getMap();
+    if (auto x = dyn_cast<BindExprOp>(op))
+      map = x.getMap();
+    if (std::optional<int64_t> s = map ? unbound(map, isBound) : std::nullopt) {
+      op->emitError("reads symbol ") << *s << " before it has a value";
+      return WalkResult::interrupt();
+    }
+    if (auto x = dyn_cast<BindDimOp>(op))
+      bound.insert(x.getSymbol());
+    if (auto x = dyn_cast<BindElementOp>(op))
+      bound.insert(x.getSymbol());
+    if (auto x = dyn_cast<BindExprOp>(op))
+      bound.insert(x.getSymbol());
+    return WalkResult::advance();
+  });
+  if (wrong.wasInterrupted())
+    return failure();
+  wrong = module.walk([&](Operation *op) {
+    for (Value r : op->getResults())
+      if (auto type = dyn_cast<RankedTensorType>(r.getType()))
+        if (auto sizes = dyn_cast_or_null<AffineMapAttr>(type.getEncoding()))
+          if (std::optional<int64_t> s = unbound(sizes.getValue(), isBound)) {
+            op->emitError("has a result whose size is symbol ") << *s << ", which never gets a value";
+            return WalkResult::interrupt();
+          }
+    return WalkResult::advance();
+  });
+  return failure(wrong.wasInterrupted());
+}
+
 LogicalResult verifyFolded(ModuleOp module) {
-  if (failed(verifyImported(module)))
+  if (failed(verifyImported(module)) || failed(verifySymbols(module)))
     return failure();
   auto wrong = module.walk([](Operation *op) {
     for (Value r : op->getResults())
@@ -131,11 +178,13 @@ void machineCode(OpPassManager &pm, const CompilerOptions &) { buildDispatchPipe
 constexpr Phase table[] = {
     {"import", "ONNX file into the onnx dialect", "", nullptr, nullptr, nullptr, verifyImported, nullptr, true},
     {"fold", "symbolic shapes, constants", "onnx", fold, nullptr, nullptr, verifyFolded, noteModel, true},
-    {"raise", "sequence mixers in place of their spellings", "ssm", raise, nullptr, nullptr, verifyFolded, noteRaised, false},
+    {"raise", "sequence mixers in place of their spellings", "ssm", raise, nullptr, nullptr, verifyFolded, noteRaised,
+     false},
     {"group", "dispatches and the host function", "", group, nullptr, nullptr, verifyGrouped, nullptr, true},
     {"lower", "dispatches on linalg, tensor, scf", "linalg", nullptr, nullptr, lower, verifyLowered, nullptr, true},
     {"target", "the LLVM dialect", "llvm", hostCode, machineCode, nullptr, verifyMachine, nullptr, false},
-    {"pack", "large constants in the side file, as the kernels read them", "", nullptr, nullptr, nullptr, nullptr, nullptr, false},
+    {"pack", "large constants in the side file, as the kernels read them", "", nullptr, nullptr, nullptr, nullptr,
+     nullptr, false},
     {"link", "object and library", "lib", nullptr, nullptr, nullptr, nullptr, nullptr, false},
 };
 } // namespace

@@ -2,6 +2,7 @@
 // Carried values that only grow (a buffer that a step appends to, writes one row of, or a sequence) become outputs, and
 // counters become functions of the step.
 //===----------------------------------------------------------------------===//
+#include "dialects/Ssm/SsmDialect.h"
 #include "passes/lower/Registry.h"
 #include "passes/raise/LoopForm.h"
 
@@ -369,8 +370,31 @@ std::optional<LoopForm> Former::run() {
   x.isLeaf = nullptr;
   x.forget();
 
-  // Everything must be said in terms of carries and of values from outside.
+  // Everything must be said in terms of carries, of values and of sizes from outside.
+  DenseSet<int64_t> inner;
+  loop->walk([&](Operation *op) {
+    if (isa<BindDimOp, BindElementOp, BindExprOp>(op))
+      inner.insert(op->getAttrOfType<IntegerAttr>("symbol").getInt());
+  });
+  auto isInner = [&](AffineExpr size) {
+    bool found = false;
+    size.walk([&](AffineExpr part) {
+      if (auto s = dyn_cast<AffineSymbolExpr>(part))
+        found |= inner.contains(s.getPosition());
+      else if (isa<AffineDimExpr>(part))
+        x.sizeOf(part).walk([&](AffineExpr s) {
+          found |= isa<AffineSymbolExpr>(s) && inner.contains(cast<AffineSymbolExpr>(s).getPosition());
+        });
+    });
+    return found;
+  };
+  DenseSet<ExprRef> seen;
+  std::function<bool(ExprRef)> sized = [&](ExprRef e) {
+    return !e || !seen.insert(e).second || (llvm::none_of(e->indices, isInner) && llvm::all_of(e->operands, sized));
+  };
   auto closed = [&](ExprRef e) {
+    if (!sized(e))
+      return refuse("a size in the loop's body is known only there");
     for (ExprRef r : x.readsOf(e)) {
       bool carried = llvm::any_of(form.carries, [&](LoopCarry &c) { return r->source == c.state || r->source == c.updated; });
       Operation *owner = Value(r->source).getParentBlock()->getParentOp();
