@@ -1,12 +1,13 @@
 //===- Check.cpp - what is not ONNX is refused -----------------------------===//
-// Files come from anywhere. Everything that later code takes for granted of a node is checked here against the schema of
-// the node's own version: attributes, numbers of inputs and outputs, types; and of subgraphs what they take and give.
+// Files come from anywhere. Everything that later code takes for granted of a node is checked here against the schema
+// of the node's own version: attributes, numbers of inputs and outputs, types; and of subgraphs what they take and
+// give.
 //===----------------------------------------------------------------------===//
 #include "dialects/Onnx/OnnxDialect.h"
 #include "lib/Import/Importer.h"
-#include "llvm/ADT/StringMap.h"
 #include "onnx/checker.h"
 #include "onnx/shape_inference/implementation.h"
+#include "llvm/ADT/StringMap.h"
 
 using namespace mlir;
 using namespace ssm;
@@ -24,7 +25,8 @@ Type ssm::withoutShape(Type t) {
 }
 
 /// Nodes of a graph or function with its subgraphs; nested ones are bounded by the parser's limit on depth.
-template <typename Nodes> static void forEachNode(const Nodes &nodes, llvm::function_ref<void(const pb::NodeProto &)> visit) {
+template <typename Nodes>
+static void forEachNode(const Nodes &nodes, llvm::function_ref<void(const pb::NodeProto &)> visit) {
   for (const pb::NodeProto &node : nodes) {
     visit(node);
     for (const auto &a : node.attribute()) {
@@ -34,6 +36,13 @@ template <typename Nodes> static void forEachNode(const Nodes &nodes, llvm::func
         forEachNode(g.node(), visit);
     }
   }
+}
+
+/// libonnx makes room for as many outputs as the attribute of Split says before it looks.
+static bool hasItsOutputs(const pb::NodeProto &node) {
+  return node.op_type() != "Split" || llvm::all_of(node.attribute(), [&](const auto &a) {
+           return a.name() != "num_outputs" || a.i() == node.output_size();
+         });
 }
 
 void Importer::checkModel() {
@@ -77,6 +86,8 @@ void Importer::checkNode(const Node &n, const pb::OpSchema &schema) {
   checkAttributes(n, schema);
   if ((int)n.operands.size() < schema.min_input() || (int)n.operands.size() > schema.max_input())
     throw Refusal{"has " + std::to_string(n.operands.size()) + " inputs"};
+  if (!hasItsOutputs(*n.proto))
+    throw Refusal{"num_outputs is not the number of its outputs"};
   const auto &formals = schema.inputs();
   llvm::StringMap<Type> bound;
   for (auto [i, v] : llvm::enumerate(n.operands)) {
@@ -106,8 +117,8 @@ void Importer::checkRegions(const Node &n, ValueRange operands, ArrayRef<std::un
   };
   if (n.op == "If") {
     if (yields(0).size() != yields(1).size())
-      throw Refusal{"its branches give " + std::to_string(yields(0).size()) + " and " + std::to_string(yields(1).size()) +
-                    " outputs"};
+      throw Refusal{"its branches give " + std::to_string(yields(0).size()) + " and " +
+                    std::to_string(yields(1).size()) + " outputs"};
     for (auto [i, x, y] : llvm::enumerate(yields(0), yields(1)))
       if (onnx::typeName(x.getType()) != onnx::typeName(y.getType()))
         throw Refusal{"its branches give output " + std::to_string(i) + " the types " + onnx::typeName(x.getType()) +
@@ -147,6 +158,10 @@ int64_t Importer::rankOf(const Node &node, unsigned operand) {
 
 /// Only ranks are taken from libonnx: old broadcast rules and function bodies need some, shape inference takes hints.
 void Importer::inferRanks() {
+  bool sane = true;
+  forEachNode(model->graph().node(), [&](const pb::NodeProto &node) { sane &= hasItsOutputs(node); });
+  if (!sane)
+    return; // the node is refused by name
   try {
     pb::ModelProto light;
     *light.mutable_opset_import() = model->opset_import();

@@ -38,7 +38,18 @@ static LogicalResult gemm(Operation *op, Shapes &s) {
   if (isa<AffineConstantExpr>(k) && isa<AffineConstantExpr>(l) && k != l)
     return op->emitError("contracts different sizes");
   s.require(op, k, l);
-  s.set(op->getResult(0), {a[ta ? 1 : 0], b[tb ? 0 : 1]});
+  Dims out = {a[ta ? 1 : 0], b[tb ? 0 : 1]};
+  if (!onnx::isNone(op->getOperand(2))) {
+    Dims c = s.dims(op->getOperand(2));
+    for (size_t i = 0; i < c.size(); ++i) {
+      AffineExpr e = c[c.size() - 1 - i];
+      if (i >= out.size() ||
+          (isa<AffineConstantExpr>(e) && isa<AffineConstantExpr>(out[1 - i]) && e != out[1 - i] && e != s.constant(1)))
+        return op->emitError("the added input does not broadcast to the shape of the product");
+      s.require(op, s.broadcast(out[1 - i], e), out[1 - i]);
+    }
+  }
+  s.set(op->getResult(0), out);
   return success();
 }
 
@@ -180,8 +191,8 @@ void ssm::addNeuralShapes(llvm::StringMap<ShapeRule> &rules) {
   rules["MatMul"] = rules["MatMulInteger"] = rules["QLinearMatMul"] = matmul;
   rules["Gemm"] = gemm;
   rules["Einsum"] = einsum;
-  for (const char *name : {"ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMax", "ReduceMean", "ReduceMin",
-                           "ReduceProd", "ReduceSum", "ReduceSumSquare", "ArgMax", "ArgMin"})
+  for (const char *name : {"ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMax", "ReduceMean",
+                           "ReduceMin", "ReduceProd", "ReduceSum", "ReduceSumSquare", "ArgMax", "ArgMin"})
     rules[name] = reduction;
   rules["LSTM"] = rules["GRU"] = rules["RNN"] = recurrent;
   rules["LayerNormalization"] = rules["RMSNormalization"] = normalisation;
