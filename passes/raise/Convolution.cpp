@@ -9,7 +9,7 @@ using namespace ssm;
 Element Convolution::start(Value v) {
   outer.clear();
   Element e = reader.everyElement(v, outer);
-  time = outer[axis];
+  source.place = time = outer[axis];
   return e;
 }
 
@@ -61,11 +61,13 @@ bool Convolution::follow(Element e, const Subscript &moving, bool padded, Source
   IndexSpace &space = reader.space;
   struct Stage {
     Subscript size, shift;
+    bool filled;  // reads beyond its ends are zeros
+    bool history; // stands in front of the history
   };
   SmallVector<Stage> stages;
   size_t at = 0, entryAxis = 0;
   Element entry = e; // behind the last padding or history: the operand is found from here
-  bool entered = false;
+  bool entered = false, filled = padded;
   for (int depth = 0; depth < 32; ++depth) {
     // The one axis that moves, by one element per step.
     int moves = 0;
@@ -79,7 +81,7 @@ bool Convolution::follow(Element e, const Subscript &moving, bool padded, Source
     space.collectIterators(shift, iterators);
     if (!iterators.empty())
       return false;
-    stages.push_back({reader.dims(e.tensor)[at], shift});
+    stages.push_back({reader.dims(e.tensor)[at], shift, filled, !found.history});
     if (!entered)
       entry = e, entryAxis = at, entered = true;
     if (auto next = reader.throughView(e)) {
@@ -95,6 +97,7 @@ bool Convolution::follow(Element e, const Subscript &moving, bool padded, Source
       e.tensor = op->getOperand(0);
       e.at[at] = e.at[at] - padding->first;
       entered = false;
+      filled = true;
       nodes.push_back(op);
       continue;
     }
@@ -125,6 +128,7 @@ bool Convolution::follow(Element e, const Subscript &moving, bool padded, Source
       e.tensor = op->getOperand(*data);
       e.at[at] = e.at[at] - lead;
       entered = false;
+      filled |= op->getNumOperands() > (found.history ? 2 : 1);
       nodes.push_back(op);
       continue;
     }
@@ -132,18 +136,23 @@ bool Convolution::follow(Element e, const Subscript &moving, bool padded, Source
   }
   Stage source = stages.back();
   offset = source.shift;
-  // What padding reads as zero must lie outside of the source, and of the history, at every stage.
-  Subscript before = found.history ? found.historyLength : Subscript(0);
-  if (padded)
-    for (const Stage &s : stages) {
-      Subscript lead = s.shift - source.shift;
-      if (!space.nonNegative(lead - (&s == &stages.back() ? Subscript(0) : before)) ||
-          !space.nonNegative(s.size - source.size - lead))
-        return false;
-    }
-  if (source.size != space[time].n)
-    return false;
-  entry.at[entryAxis] = entry.at[entryAxis] - moving - source.shift + Subscript::atom(time);
+  // What padding reads as zero must lie outside of the source, and of the history, at every stage; or is not read.
+  Subscript last = space[time].n - 1 + (tap ? space[tap].n - 1 : Subscript(0));
+  for (const Stage &s : stages) {
+    if (!s.filled)
+      continue;
+    Subscript lead = s.shift - source.shift;
+    Subscript before = s.history && found.history ? found.historyLength : Subscript(0);
+    if (!space.nonNegative(lead - before) && !space.nonNegative(s.shift))
+      return false;
+    if (!space.nonNegative(s.size - source.size - lead) && !space.nonNegative(s.size - 1 - last - s.shift))
+      return false;
+  }
+  auto [place, isNew] = places.try_emplace(e.tensor, 0);
+  if (isNew)
+    place->second = source.size == space[time].n ? time : *space.iterator(source.size).asAtom();
+  found.place = place->second;
+  entry.at[entryAxis] = entry.at[entryAxis] - moving - source.shift + Subscript::atom(found.place);
   found.element = entry;
   return true;
 }
@@ -167,6 +176,66 @@ static Value integerList(OpBuilder &b, Location loc, ArrayRef<int64_t> values) {
   return onnx::ConstantOp::create(b, loc, type, DenseIntElementsAttr::get(type, values));
 }
 static IntegerAttr signedAttr(OpBuilder &b, int64_t v) { return IntegerAttr::get(b.getIntegerType(64, true), v); }
+
+/// An integer vector over sizes.
+static Value sizeList(OpBuilder &b, Location loc, ArrayRef<AffineExpr> values) {
+  int64_t symbols = 0;
+  for (AffineExpr e : values)
+    e.walk([&](AffineExpr part) {
+      if (auto s = dyn_cast<AffineSymbolExpr>(part))
+        symbols = std::max<int64_t>(symbols, s.getPosition() + 1);
+    });
+  auto map = AffineMap::get(0, symbols, values, b.getContext());
+  if (map.isConstant())
+    return integerList(b, loc, map.getConstantResults());
+  auto type = RankedTensorType::get({(int64_t)values.size()}, b.getI64Type());
+  return onnx::DimsOp::create(b, loc, type, AffineMapAttr::get(map));
+}
+
+bool Convolution::alignInput(OpBuilder &b, Location loc, const Subscript &delay, Operand &input) {
+  IndexSpace &space = reader.space;
+  Subscript length = space[time].n, size = space[source.place].n;
+  if (source.place == time && delay.is(0))
+    return true;
+  std::optional<size_t> axis;
+  for (auto [k, a] : llvm::enumerate(input.layout))
+    if (a.parts.size() == 1 && a.parts[0].iterator == source.place && a.parts[0].divisor == 1)
+      axis = k;
+  if (!axis || source.history || !space.nonNegative(delay) || space.nonNegative(length - size - 1))
+    return false;
+  Subscript behind = length - delay - size; // zeros to be added, or less
+  bool cut = false;
+  if (!space.nonNegative(behind)) {
+    cut = true;
+    Subscript over = this->length - 1;
+    behind = space.nonNegative(size + delay - length) ? Subscript(0) : over;
+    if (!space.nonNegative(size + delay + behind - length))
+      return false;
+  }
+  auto type = cast<RankedTensorType>(input.tensor.getType());
+  SmallVector<AffineExpr> sizes = onnx::getDimExprs(type);
+  Value none = onnx::NoValueOp::create(b, loc, b.getNoneType());
+  if (!delay.is(0) || !behind.is(0)) {
+    SmallVector<AffineExpr> pads(2 * sizes.size(), b.getAffineConstantExpr(0));
+    pads[*axis] = space.toAffine(delay, b.getContext());
+    pads[*axis + sizes.size()] = space.toAffine(behind, b.getContext());
+    sizes[*axis] = space.toAffine(size + delay + behind, b.getContext());
+    OperationState state(loc, "onnx.Pad", {input.tensor, sizeList(b, loc, pads), none, none},
+                         {onnx::withDims(type.getElementType(), sizes)},
+                         {b.getNamedAttr("mode", b.getStringAttr("constant"))});
+    input.tensor = b.create(state)->getResult(0);
+  }
+  if (cut) {
+    sizes[*axis] = space.toAffine(length, b.getContext());
+    OperationState state(loc, "onnx.Slice",
+                         {input.tensor, integerList(b, loc, {0}), sizeList(b, loc, {sizes[*axis]}),
+                          integerList(b, loc, {(int64_t)*axis}), integerList(b, loc, {1})},
+                         {onnx::withDims(type.getElementType(), sizes)});
+    input.tensor = b.create(state)->getResult(0);
+  }
+  input.layout[*axis].parts[0].iterator = time;
+  return true;
+}
 
 std::optional<Element> Convolution::stackTaps(OpBuilder &b, Location loc) {
   IndexSpace &space = reader.space;
@@ -231,7 +300,8 @@ bool Convolution::replace(Operation *root) {
   if (!isa<FloatType>(type.getElementType()) || (source.history && source.historyLength != length - 1))
     return false;
   auto input = operandOf(reader, source.element);
-  if (!input || input->reads(tap) || !input->reads(time))
+  if (!input || input->reads(tap) || !input->reads(source.place) ||
+      !alignInput(b, loc, Subscript(0) - offset - (length - 1), *input))
     return false;
   std::optional<Operand> history;
   if (source.history && !(history = operandOf(reader, *source.history)))

@@ -12,9 +12,11 @@ public:
   Convolution(ElementReader &reader, int64_t axis) : reader(reader), axis(axis) {}
   ElementReader &reader;
 
-  /// A sequence read at time u, as zero before u = 0 or from `history`, whose last element stands at u = -1.
+  /// A sequence read at place u, as zero outside of its ends or, before u = 0, from `history`, whose last element
+  /// stands at u = -1.
   struct Source {
-    Element element;                // at u = time
+    Element element; // at u = place
+    unsigned place = 0;
     std::optional<Element> history; // at iterator historyTap
     unsigned historyTap = 0;
     Subscript historyLength;
@@ -34,6 +36,7 @@ public:
 
   llvm::SmallVector<unsigned> outer;
   unsigned time = 0, tap = 0;
+  llvm::SmallDenseMap<mlir::Value, unsigned> places; // iterators over sources, so that equal sources are equal
   Source source;
   Subscript offset, length;        // length: number of taps
   Element weight;                  // over tap, or
@@ -46,6 +49,8 @@ public:
 
 private:
   bool follow(Element e, const Subscript &moving, bool padded, Source &found, Subscript &offset);
+  /// The source as long as the result: zeros in front for a delay, zeros behind or an end cut off for another length.
+  bool alignInput(mlir::OpBuilder &b, mlir::Location loc, const Subscript &delay, Operand &input);
   std::optional<Element> stackTaps(mlir::OpBuilder &b, mlir::Location loc);
 
   int64_t axis;

@@ -32,7 +32,7 @@ struct Softmax {
 
 class Attempt {
 public:
-  Attempt(const llvm::DenseSet<int64_t> &sizes, Operation *root) : space(sizes), reader(space), root(root) {}
+  Attempt(const SizeSymbols &sizes, Operation *root) : space(sizes), reader(space), root(root) {}
 
   /// Whether root was replaced; `missed` is a reason when it came close, `parts` is changed to try again.
   enum class Outcome { No, Again, Done };
@@ -456,7 +456,7 @@ struct RaiseAttentionPass : ssm::impl::RaiseAttentionBase<RaiseAttentionPass> {
     auto main = getOperation().lookupSymbol<func::FuncOp>("main");
     if (!main)
       return;
-    llvm::DenseSet<int64_t> sizes = IndexSpace::sizeSymbols(getOperation());
+    SizeSymbols sizes = IndexSpace::sizeSymbols(getOperation());
     SmallVector<Operation *> roots;
     SmallVector<Block *> blocks;
     main.walk([&](Block *block) { blocks.push_back(block); });

@@ -25,7 +25,7 @@ struct RaiseClosedFormsPass : ssm::impl::RaiseClosedFormsBase<RaiseClosedFormsPa
     auto main = getOperation().lookupSymbol<func::FuncOp>("main");
     if (!main)
       return;
-    llvm::DenseSet<int64_t> sizes = IndexSpace::sizeSymbols(getOperation());
+    SizeSymbols sizes = IndexSpace::sizeSymbols(getOperation());
     SmallVector<Block *> blocks;
     main.walk([&](Block *block) { blocks.push_back(block); });
     for (Block *block : blocks) {

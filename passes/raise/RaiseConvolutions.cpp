@@ -20,67 +20,128 @@ namespace ssm {
 
 namespace {
 
-/// Convolution operator under views.
+/// Zeros in front of and behind a spatial axis of a convolution of stride 1.
+std::optional<std::pair<int64_t, int64_t>> paddingOf(Operation *op, size_t axis, size_t count,
+                                                     std::optional<int64_t> taps) {
+  SmallVector<int64_t> pads = onnx::intsAttr(op, "pads");
+  StringRef automatic = onnx::stringAttr(op, "auto_pad", "NOTSET");
+  if (automatic == "NOTSET")
+    return pads.empty() ? std::pair<int64_t, int64_t>(0, 0) : std::pair(pads[axis], pads[axis + count]);
+  if (automatic == "VALID")
+    return std::pair<int64_t, int64_t>(0, 0);
+  if (!taps)
+    return std::nullopt;
+  int64_t total = *taps - 1, less = total / 2;
+  return automatic == "SAME_UPPER" ? std::pair(less, total - less) : std::pair(total - less, less);
+}
+
+/// Convolution operator under views, with more than one tap along one axis only.
 bool matchConv(Convolution &c, Operation *root) {
   ElementReader &reader = c.reader;
   IndexSpace &space = c.reader.space;
   Element y = reader.root(c.start(root->getResult(0)));
-  if (reader.operatorOf(y) != "Conv" || y.at.size() != 3)
+  if (reader.operatorOf(y) != "Conv" || y.at.size() < 3)
     return false;
   Operation *op = y.tensor.getDefiningOp();
   Value x = op->getOperand(0), w = op->getOperand(1);
   auto xDims = reader.dims(x), wDims = reader.dims(w);
   auto one = [&](StringRef name) { return llvm::all_of(onnx::intsAttr(op, name), [](int64_t v) { return v == 1; }); };
-  SmallVector<int64_t> pads = onnx::intsAttr(op, "pads");
-  if (pads.empty())
-    pads = {0, 0};
-  StringRef automatic = onnx::stringAttr(op, "auto_pad", "NOTSET");
-  if (!one("strides") || !one("dilations") || (automatic != "NOTSET" && automatic != "VALID"))
+  if (!one("strides") || !one("dilations"))
     return false;
-  // One filter per channel.
-  if (xDims[1] != wDims[0] || !wDims[1].is(1) || xDims[1] != Subscript(onnx::intAttr(op, "group", 1)))
+  // One filter per channel, or several on the same one.
+  auto channels = xDims[1].constant(), filters = wDims[0].constant();
+  if (!channels || !filters || !wDims[1].is(1) || *channels != onnx::intAttr(op, "group", 1) || *channels == 0 ||
+      *filters % *channels)
     return false;
-  auto time = c.timeOf(y.at[2]);
-  if (!time)
+  Element input{x, y.at}, weight{w, {y.at[1], 0}};
+  input.at[1] = space.floorDiv(y.at[1], Subscript(*filters / *channels));
+  bool found = false, padded = false;
+  for (size_t axis = 2; axis < y.at.size(); ++axis) {
+    auto pads = paddingOf(op, axis - 2, y.at.size() - 2, wDims[axis].constant());
+    if (!pads || pads->first < 0 || pads->second < 0)
+      return false;
+    if (!c.timeOf(y.at[axis]) || (wDims[axis].is(1) && y.at.size() > 3)) {
+      if (!wDims[axis].is(1) || pads->first || pads->second)
+        return false;
+      weight.at.push_back(0);
+      continue;
+    }
+    if (found)
+      return false;
+    found = true;
+    padded = pads->first || pads->second;
+    Subscript j = space.iterator(wDims[axis]);
+    c.length = wDims[axis];
+    c.tap = *j.asAtom();
+    weight.at.push_back(j);
+    input.at[axis] = y.at[axis] - Subscript(pads->first) + j;
+  }
+  if (!found)
     return false;
-  Subscript j = space.iterator(wDims[2]);
-  c.length = wDims[2];
-  c.tap = *j.asAtom();
-  c.weight = Element{w, {y.at[1], 0, j}};
+  c.weight = weight;
   if (!onnx::isNone(op->getOperand(2)))
     c.bias = Element{op->getOperand(2), {y.at[1]}};
   c.nodes.push_back(op);
   // Padding reads zeros, also where a slice in front has cut elements off.
-  if (!c.trace(Element{x, {y.at[0], y.at[1], y.at[2] - Subscript(pads[0]) + j}}, pads[0] > 0 || pads[1] > 0))
-    return false;
-  return c.offset == Subscript(0) - (c.length - 1);
+  return c.trace(input, padded) && space.nonNegative(Subscript(0) - c.offset - (c.length - 1));
+}
+
+/// Products that are added: of a sum over few windows one for each, else those of the operators Add.
+bool collectTerms(Convolution &c, Operation *root, SmallVectorImpl<std::pair<Element, std::optional<Element>>> &terms) {
+  ElementReader &reader = c.reader;
+  SmallVector<Element> work = {c.start(root->getResult(0))};
+  while (!work.empty()) {
+    Element e = reader.root(work.pop_back_val());
+    StringRef name = reader.operatorOf(e);
+    if (terms.size() + work.size() > 64)
+      return false;
+    if (auto operands = name == "Add" ? reader.operandsOf(e) : std::nullopt) {
+      c.nodes.push_back(e.tensor.getDefiningOp());
+      work.append({(*operands)[1], (*operands)[0]});
+      continue;
+    }
+    auto sum = name == "Mul" ? std::nullopt : reader.contraction(e);
+    SmallVector<unsigned> windows;
+    if (sum && sum->factors.size() == 2 && sum->scale == 1)
+      for (unsigned it : sum->summed)
+        if (!reader.space[it].n.is(1) || sum->summed.size() == 1)
+          windows.push_back(it);
+    auto count = windows.size() == 1 ? reader.space[windows[0]].n.constant() : std::nullopt;
+    if (count && *count <= 33) {
+      c.nodes.push_back(e.tensor.getDefiningOp());
+      for (int64_t j = 0; j < *count; ++j) {
+        std::map<unsigned, Subscript> at;
+        for (unsigned it : sum->summed)
+          at[it] = it == windows[0] ? j : 0;
+        terms.push_back({reader.substitute(sum->factors[0], at), reader.substitute(sum->factors[1], at)});
+      }
+      continue;
+    }
+    auto factors = name == "Mul" ? reader.operandsOf(e) : std::nullopt;
+    if (factors)
+      terms.push_back({(*factors)[0], (*factors)[1]});
+    else
+      terms.push_back({e, std::nullopt});
+    if (factors)
+      c.nodes.push_back(e.tensor.getDefiningOp());
+  }
+  return terms.size() >= 2 && terms.size() <= 33;
 }
 
 /// A sum of products of one shifted sequence with one number per channel.
 bool matchShifts(Convolution &c, Operation *root) {
   ElementReader &reader = c.reader;
-  SmallVector<Element> terms, work = {c.start(root->getResult(0))};
-  while (!work.empty()) {
-    Element e = reader.root(work.pop_back_val());
-    auto operands = reader.operatorOf(e) == "Add" ? reader.operandsOf(e) : std::nullopt;
-    if (operands && terms.size() + work.size() < 40) {
-      c.nodes.push_back(e.tensor.getDefiningOp());
-      work.append({(*operands)[1], (*operands)[0]});
-    } else {
-      terms.push_back(e);
-    }
-  }
-  if (terms.size() < 2 || terms.size() > 33)
+  SmallVector<std::pair<Element, std::optional<Element>>> terms;
+  if (!collectTerms(c, root, terms))
     return false;
   std::map<int64_t, Element> taps; // by shift into the past
   std::optional<Element> sequence;
   Convolution::Source source;
-  for (const Element &term : terms) {
-    auto factors = reader.operatorOf(term) == "Mul" ? reader.operandsOf(term) : std::nullopt;
+  for (auto &[first, second] : terms) {
     bool found = false;
-    for (int k = 0; factors && k < 2 && !found; ++k) {
+    for (int k = 0; second && k < 2 && !found; ++k) {
       Convolution::Source s;
-      Element x = (*factors)[k], w = (*factors)[1 - k];
+      const Element &x = k ? *second : first, &w = k ? first : *second;
       auto shift = c.shiftOf(x, w, s);
       if (!shift)
         continue;
@@ -93,13 +154,11 @@ bool matchShifts(Convolution &c, Operation *root) {
       source = s;
       found = true;
     }
-    if (found) {
-      c.nodes.push_back(term.tensor.getDefiningOp());
+    if (found)
       continue;
-    }
-    if (c.bias || reader.depends(term, c.time))
+    if (second || c.bias || reader.depends(first, c.time))
       return false;
-    c.bias = term;
+    c.bias = first;
   }
   // Shifts 0 ... K-1, each once.
   int64_t count = taps.size();
@@ -119,7 +178,7 @@ struct RaiseConvolutionsPass : ssm::impl::RaiseConvolutionsBase<RaiseConvolution
     auto main = getOperation().lookupSymbol<func::FuncOp>("main");
     if (!main)
       return;
-    llvm::DenseSet<int64_t> sizes = IndexSpace::sizeSymbols(getOperation());
+    SizeSymbols sizes = IndexSpace::sizeSymbols(getOperation());
     SmallVector<Operation *> slices, convolutions, sums, products;
     SmallVector<Block *> blocks;
     main.walk([&](Block *block) { blocks.push_back(block); });
@@ -131,7 +190,7 @@ struct RaiseConvolutionsPass : ssm::impl::RaiseConvolutionsBase<RaiseConvolution
         convolutions.push_back(op);
       else if (name == "onnx.Add")
         sums.push_back(op);
-      else if (name == "onnx.MatMul" || name == "onnx.Einsum")
+      else if (name == "onnx.MatMul" || name == "onnx.Einsum" || name == "onnx.ReduceSum")
         products.push_back(op);
     });
     auto run = [&](ArrayRef<Operation *> roots, bool (*match)(Convolution &, Operation *)) {
@@ -154,6 +213,7 @@ struct RaiseConvolutionsPass : ssm::impl::RaiseConvolutionsBase<RaiseConvolution
     run(convolutions, matchConv);
     run(SmallVector<Operation *>(llvm::reverse(sums)), matchShifts);
     run(products, matchToeplitz);
+    run(products, matchShifts);
     for (Block *block : llvm::reverse(blocks))
       eraseDead(*block);
   }

@@ -19,7 +19,7 @@ namespace ssm {
 namespace {
 class Sizes {
 public:
-  explicit Sizes(ModuleOp module) : nonNegative(IndexSpace::sizeSymbols(module)), space(nonNegative) {}
+  explicit Sizes(ModuleOp module) : sizes(IndexSpace::sizeSymbols(module)), space(sizes) {}
 
   void learn(BindExprOp bind);
   bool empty() const { return known.empty(); }
@@ -45,15 +45,40 @@ public:
   }
 
 private:
-  std::optional<Subscript> solve(StringRef kind, ArrayRef<Subscript> args) const;
+  std::optional<Subscript> solve(StringRef kind, ArrayRef<Subscript> args);
+  /// A size broadcast against x has to equal it, unless it is 1 or x is.
+  bool isOneWith(const Subscript &x, unsigned one);
 
-  llvm::DenseSet<int64_t> nonNegative;
+  SizeSymbols sizes;
   IndexSpace space;
   std::map<unsigned, Subscript> known; // by atom
+  std::map<unsigned, std::pair<StringRef, SmallVector<Subscript>>> clamps; // min and max of what
   llvm::DenseMap<AffineExpr, AffineExpr> replacement;
 };
 
-std::optional<Subscript> Sizes::solve(StringRef kind, ArrayRef<Subscript> args) const {
+bool Sizes::isOneWith(const Subscript &x, unsigned one) {
+  Subscript at = space.substitute(x, {{one, Subscript(1)}});
+  for (int depth = 0; depth < 4 && !at.constant(); ++depth) {
+    std::map<unsigned, Subscript> values;
+    for (auto &[m, c] : at.terms)
+      for (unsigned a : m) {
+        auto clamped = clamps.find(a);
+        if (clamped == clamps.end())
+          continue;
+        SmallVector<Subscript> args;
+        for (const Subscript &arg : clamped->second.second)
+          args.push_back(space.substitute(arg, {{one, Subscript(1)}}));
+        if (auto value = solve(clamped->second.first, args))
+          values[a] = *value;
+      }
+    if (values.empty())
+      break;
+    at = space.substitute(at, values);
+  }
+  return at.is(1);
+}
+
+std::optional<Subscript> Sizes::solve(StringRef kind, ArrayRef<Subscript> args) {
   if (kind == "min" || kind == "max") {
     for (const Subscript &a : args)
       if (llvm::all_of(args, [&](const Subscript &o) { return space.nonNegative(kind == "min" ? o - a : a - o); }))
@@ -64,7 +89,13 @@ std::optional<Subscript> Sizes::solve(StringRef kind, ArrayRef<Subscript> args) 
   if (kind == "broadcast") {
     if (a == b || b.is(1))
       return a;
-    return a.is(1) ? std::optional<Subscript>(b) : std::nullopt;
+    if (a.is(1))
+      return b;
+    // Whichever is a symbol s is the size: the other one is s, or 1, or s is 1 and then the other one is 1 too.
+    for (auto &[x, s] : {std::pair(a, b), std::pair(b, a)})
+      if (auto one = s.asAtom(); one && isOneWith(x, *one))
+        return s;
+    return std::nullopt;
   }
   if (kind == "eq")
     return a == b ? std::optional<Subscript>(1) : std::nullopt;
@@ -80,7 +111,9 @@ void Sizes::learn(BindExprOp bind) {
   StringRef kind = bind.getKind();
   auto positive = [&](const Subscript &x) { return space.nonNegative(x); };
   if (kind == "eq" || kind == "lt" || (kind == "max" ? llvm::any_of(args, positive) : llvm::all_of(args, positive)))
-    nonNegative.insert(bind.getSymbol());
+    sizes.nonNegative.insert(bind.getSymbol());
+  if (kind == "min" || kind == "max")
+    clamps[*space.symbol(bind.getSymbol()).asAtom()] = {kind, args};
   if (auto value = solve(kind, args)) {
     known[*space.symbol(bind.getSymbol()).asAtom()] = *value;
     replacement[getAffineSymbolExpr(bind.getSymbol(), bind.getContext())] = space.toAffine(*value, bind.getContext());
@@ -103,13 +136,16 @@ struct SimplifySizesPass : ssm::impl::SimplifySizesBase<SimplifySizesPass> {
     main.walk([&](Operation *op) {
       for (OpResult r : op->getResults())
         r.setType(sizes.rewrite(r.getType()));
-      if (auto dims = dyn_cast<onnx::DimsOp>(op)) {
+      auto rewritten = [&](AffineMap map) {
         SmallVector<AffineExpr> exprs;
-        for (AffineExpr e : dims.getMap().getResults())
+        for (AffineExpr e : map.getResults())
           exprs.push_back(sizes.rewrite(e));
-        AffineMap map = dims.getMap();
-        dims.setMapAttr(AffineMapAttr::get(AffineMap::get(0, map.getNumSymbols(), exprs, op->getContext())));
-      }
+        return AffineMapAttr::get(AffineMap::get(0, map.getNumSymbols(), exprs, op->getContext()));
+      };
+      if (auto dims = dyn_cast<onnx::DimsOp>(op))
+        dims.setMapAttr(rewritten(dims.getMap()));
+      if (auto bind = dyn_cast<BindExprOp>(op))
+        bind.setMapAttr(rewritten(bind.getMap()));
     });
     Block &entry = main.front();
     main.setType(FunctionType::get(&getContext(), entry.getArgumentTypes(), entry.getTerminator()->getOperandTypes()));

@@ -1,6 +1,8 @@
 //===- Subscript.cpp - index arithmetic with symbolic sizes ----------------===//
 #include "passes/raise/Subscript.h"
+#include "dialects/Onnx/OnnxDialect.h"
 #include "dialects/Ssm/SsmDialect.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 
 using namespace mlir;
 using namespace ssm;
@@ -114,9 +116,46 @@ std::optional<Subscript> Subscript::dividedBy(const Subscript &n) const {
   return r;
 }
 
-llvm::DenseSet<int64_t> IndexSpace::sizeSymbols(ModuleOp module) {
-  llvm::DenseSet<int64_t> sizes;
-  module.walk([&](BindDimOp bind) { sizes.insert(bind.getSymbol()); });
+SizeSymbols IndexSpace::sizeSymbols(ModuleOp module) {
+  SizeSymbols sizes;
+  module.walk<WalkOrder::PreOrder>([&](Operation *op) {
+    if (auto bind = dyn_cast<BindDimOp>(op))
+      sizes.nonNegative.insert(bind.getSymbol());
+    auto bind = dyn_cast<BindExprOp>(op);
+    if (!bind)
+      return;
+    StringRef kind = bind.getKind();
+    ArrayRef<AffineExpr> args = bind.getMap().getResults();
+    auto isSize = [&](AffineExpr e) {
+      auto c = dyn_cast<AffineConstantExpr>(e);
+      auto s = dyn_cast<AffineSymbolExpr>(e);
+      return (c && c.getValue() >= 0) || (s && sizes.nonNegative.contains(s.getPosition()));
+    };
+    if (kind == "eq" || kind == "lt" || kind == "broadcast" ||
+        (kind == "max" ? llvm::any_of(args, isSize) : llvm::all_of(args, isSize)))
+      sizes.nonNegative.insert(bind.getSymbol());
+    if (kind == "min" || kind == "max")
+      (kind == "min" ? sizes.smallestOf : sizes.largestOf)[bind.getSymbol()].assign(args.begin(), args.end());
+  });
+  // s - 1 elements of a tensor of @main are no fewer than none.
+  auto main = module.lookupSymbol<func::FuncOp>("main");
+  if (!main || main.empty())
+    return sizes;
+  for (Operation &op : main.front())
+    for (Type type : op.getResultTypes())
+      if (auto tensor = dyn_cast<RankedTensorType>(type); tensor && tensor.getEncoding())
+        for (AffineExpr e : onnx::getDimExprs(tensor)) {
+          auto sum = dyn_cast<AffineBinaryOpExpr>(e);
+          auto less = sum ? dyn_cast<AffineConstantExpr>(sum.getRHS()) : AffineConstantExpr();
+          if (!less || e.getKind() != AffineExprKind::Add || less.getValue() >= 0)
+            continue;
+          AffineExpr whole = sum.getLHS();
+          if (auto product = dyn_cast<AffineBinaryOpExpr>(whole); product && whole.getKind() == AffineExprKind::Mul)
+            if (auto factor = dyn_cast<AffineConstantExpr>(product.getRHS()); factor && factor.getValue() > 0)
+              whole = product.getLHS();
+          if (auto s = dyn_cast<AffineSymbolExpr>(whole); s && sizes.nonNegative.contains(s.getPosition()))
+            sizes.positive.insert(s.getPosition());
+        }
   return sizes;
 }
 
@@ -139,9 +178,23 @@ Subscript IndexSpace::iterator(const Subscript &extent) {
 
 Subscript IndexSpace::symbol(int64_t position) {
   auto [it, isNew] = symbolAtoms.try_emplace(position, 0);
-  if (isNew)
-    it->second = intern({Atom::Symbol, {}, {}, position});
-  return Subscript::atom(it->second);
+  if (!isNew)
+    return Subscript::atom(it->second);
+  unsigned a = it->second = intern({Atom::Symbol, {}, {}, position});
+  if (sizes.positive.contains(position))
+    positive.insert(a);
+  auto learn = [&](const auto &known, auto &bounds) {
+    auto args = known.find(position);
+    if (args == known.end())
+      return;
+    for (AffineExpr e : args->second) {
+      Subscript bound = from(e);
+      bounds[a].push_back(bound);
+    }
+  };
+  learn(sizes.smallestOf, atMost);
+  learn(sizes.largestOf, atLeast);
+  return Subscript::atom(a);
 }
 
 void IndexSpace::split(const Subscript &x, const Subscript &n, Subscript &quotient, Subscript &rest) const {
@@ -323,7 +376,7 @@ bool IndexSpace::depends(const Subscript &e, unsigned iterator) const {
 bool IndexSpace::nonNegative(const Subscript &e, int depth) const {
   if (auto c = e.constant())
     return *c >= 0;
-  if (depth == 0)
+  if (depth <= 0)
     return false;
   for (auto &[m, c] : e.terms)
     for (unsigned a : m) {
@@ -352,11 +405,27 @@ bool IndexSpace::nonNegative(const Subscript &e, int depth) const {
   for (auto &[m, c] : e.terms) {
     Subscript term = c;
     for (unsigned a : m) {
-      if (!positive.contains(a) && !sizes.contains(atoms[a].symbol))
-        return false;
+      if (!positive.contains(a) && !sizes.nonNegative.contains(atoms[a].symbol))
+        return boundedNonNegative(e, depth);
       term = term * (positive.contains(a) ? Subscript::atom(a) + 1 : Subscript::atom(a));
     }
     shifted = shifted + term;
   }
-  return llvm::all_of(shifted.terms, [](auto &t) { return t.second >= 0; });
+  return llvm::all_of(shifted.terms, [](auto &t) { return t.second >= 0; }) || boundedNonNegative(e, depth);
+}
+
+bool IndexSpace::boundedNonNegative(const Subscript &e, int depth) const {
+  for (auto &[m, c] : e.terms) {
+    if (m.size() != 1 || atoms[m[0]].kind != Atom::Symbol)
+      continue;
+    const auto &bounds = c < 0 ? atMost : atLeast;
+    auto coefficient = e.coefficient(m[0]);
+    auto it = bounds.find(m[0]);
+    if (it == bounds.end() || !coefficient || coefficient->constant() != c)
+      continue;
+    for (const Subscript &bound : it->second)
+      if (nonNegative(e.without(m[0]) + *coefficient * bound, depth - 4))
+        return true;
+  }
+  return false;
 }

@@ -54,12 +54,19 @@ private:
   Subscript combine(const Subscript &o, int64_t sign) const;
 };
 
+/// What is known of the module's symbols.
+struct SizeSymbols {
+  llvm::DenseSet<int64_t> nonNegative; // sizes of values, and what is made of them
+  llvm::DenseSet<int64_t> positive;    // a tensor that is always made has a size less than zero without
+  /// A symbol that is the smallest (largest) of these expressions of earlier symbols.
+  llvm::DenseMap<int64_t, llvm::SmallVector<mlir::AffineExpr>> smallestOf, largestOf;
+};
+
 /// Owner of the atoms.
 class IndexSpace {
 public:
-  /// `sizes`: symbols that are sizes of values, and so not negative.
-  explicit IndexSpace(const llvm::DenseSet<int64_t> &sizes) : sizes(sizes) {}
-  static llvm::DenseSet<int64_t> sizeSymbols(mlir::ModuleOp module);
+  explicit IndexSpace(const SizeSymbols &sizes) : sizes(sizes) {}
+  static SizeSymbols sizeSymbols(mlir::ModuleOp module);
 
   struct Atom {
     enum Kind { Iterator, Symbol, FloorDiv, Mod } kind;
@@ -93,8 +100,12 @@ private:
   /// x = n * quotient + rest, with the rest's terms not divisible by n.
   void split(const Subscript &x, const Subscript &n, Subscript &quotient, Subscript &rest) const;
 
+  /// Symbols replaced by bounds that make the sum smaller.
+  bool boundedNonNegative(const Subscript &e, int depth) const;
+
   std::vector<Atom> atoms;
-  const llvm::DenseSet<int64_t> &sizes;
+  const SizeSymbols &sizes;
+  llvm::DenseMap<unsigned, llvm::SmallVector<Subscript, 2>> atMost, atLeast; // bounds of atoms of symbols
   llvm::DenseSet<unsigned> positive; // atoms of symbols that are factors of an iterator's extent
   llvm::DenseMap<int64_t, unsigned> symbolAtoms;
 };

@@ -89,3 +89,28 @@ module attributes {onnx.symbols = []} {
     return %r : tensor<*xi64>
   }
 }
+
+// -----
+
+// A size of an input is not -1: what exporters ask before they expand. A number from an input may be.
+// CHECK-LABEL: func @main
+// CHECK: "onnx.Expand"(%arg0, {{.*}} -> tensor<?x4xf32,
+// CHECK: ssm.bind_element
+module attributes {onnx.symbols = ["n"]} {
+  func.func @main(%x: tensor<?x1xf32, affine_map<()[s0] -> (s0, 1)>>, %asked: tensor<2xi64>) -> (tensor<*xf32>, tensor<*xf32>) {
+    ssm.bind_dim %x[0] -> 0 : tensor<?x1xf32, affine_map<()[s0] -> (s0, 1)>>
+    %one = onnx.Constant dense<1> : tensor<2xi64> : tensor<2xi64>
+    %minus = onnx.Constant dense<-1> : tensor<2xi64> : tensor<2xi64>
+    %four = onnx.Constant dense<4> : tensor<1xi64> : tensor<1xi64>
+    %zero = onnx.Constant dense<0> : tensor<1xi64> : tensor<1xi64>
+    %s = "onnx.Shape"(%x) {start = 0 : si64, end = 1 : si64} : (tensor<?x1xf32, affine_map<()[s0] -> (s0, 1)>>) -> tensor<*xi64>
+    %d = "onnx.Concat"(%s, %four) {axis = 0 : si64} : (tensor<*xi64>, tensor<1xi64>) -> tensor<*xi64>
+    %e = "onnx.Equal"(%d, %minus) : (tensor<*xi64>, tensor<2xi64>) -> tensor<*xi1>
+    %w = "onnx.Where"(%e, %one, %d) : (tensor<*xi1>, tensor<2xi64>, tensor<*xi64>) -> tensor<*xi64>
+    %y = "onnx.Expand"(%x, %w) : (tensor<?x1xf32, affine_map<()[s0] -> (s0, 1)>>, tensor<*xi64>) -> tensor<*xf32>
+    %f = "onnx.Equal"(%asked, %minus) : (tensor<2xi64>, tensor<2xi64>) -> tensor<*xi1>
+    %v = "onnx.Where"(%f, %one, %asked) : (tensor<*xi1>, tensor<2xi64>, tensor<2xi64>) -> tensor<*xi64>
+    %z = "onnx.Expand"(%x, %v) : (tensor<?x1xf32, affine_map<()[s0] -> (s0, 1)>>, tensor<*xi64>) -> tensor<*xf32>
+    return %y, %z : tensor<*xf32>, tensor<*xf32>
+  }
+}

@@ -79,3 +79,73 @@ module {
     return %y : tensor<2x8x7xf32>
   }
 }
+
+// -----
+
+// A kernel of min(L, 30) taps, made in the graph, behind L - 1 zeros: a delay of what is left, which is never negative.
+// CHECK-LABEL: @main
+// CHECK: %[[PADS:.+]] = onnx.Dims #{{.+}} : tensor<6xi64>
+// CHECK: %[[DELAYED:.+]] = "onnx.Pad"(%arg0, %[[PADS]]
+// CHECK: ssm.long_conv input(%[[DELAYED]] :
+#x = affine_map<()[s0] -> (2, 8, s0)>
+#k = affine_map<()[s0, s1] -> (8, 1, s1)>
+#p = affine_map<()[s0] -> (2, 8, s0 * 2 - 1)>
+#y = affine_map<()[s0, s1] -> (2, 8, s0 * 2 - s1)>
+module {
+  func.func @main(%x: tensor<2x8x?xf32, #x>, %w: tensor<8x1x30xf32>) -> tensor<2x8x?xf32, #y> {
+    ssm.bind_dim %x[2] -> 0 : tensor<2x8x?xf32, #x>
+    ssm.bind_expr "min" affine_map<()[s0] -> (s0, 30)> -> 1
+    %none = onnx.NoValue
+    %zero = onnx.Constant dense<0> : tensor<1xi64> : tensor<1xi64>
+    %two = onnx.Constant dense<2> : tensor<1xi64> : tensor<1xi64>
+    %length = onnx.Dims affine_map<()[s0] -> (s0)> : tensor<1xi64>
+    %pads = onnx.Dims affine_map<()[s0] -> (0, 0, s0 - 1, 0, 0, 0)> : tensor<6xi64>
+    %k = "onnx.Slice"(%w, %zero, %length, %two, %none) : (tensor<8x1x30xf32>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>, none) -> tensor<8x1x?xf32, #k>
+    %p = "onnx.Pad"(%x, %pads, %none, %none) {mode = "constant"} : (tensor<2x8x?xf32, #x>, tensor<6xi64>, none, none) -> tensor<2x8x?xf32, #p>
+    %y = "onnx.Conv"(%p, %k, %none) {group = 8 : si64} : (tensor<2x8x?xf32, #p>, tensor<8x1x?xf32, #k>, none) -> tensor<2x8x?xf32, #y>
+    return %y : tensor<2x8x?xf32, #y>
+  }
+}
+
+// -----
+
+// The same with 30 taps whatever the length: shorter sequences would be looked at ahead.
+// CHECK-LABEL: @main
+// CHECK-NOT: ssm.{{long|causal}}_conv
+// CHECK: onnx.Conv
+#x = affine_map<()[s0] -> (2, 8, s0)>
+#p = affine_map<()[s0] -> (2, 8, s0 * 2 - 1)>
+#y = affine_map<()[s0] -> (2, 8, s0 * 2 - 30)>
+module {
+  func.func @main(%x: tensor<2x8x?xf32, #x>, %w: tensor<8x1x30xf32>) -> tensor<2x8x?xf32, #y> {
+    ssm.bind_dim %x[2] -> 0 : tensor<2x8x?xf32, #x>
+    %none = onnx.NoValue
+    %pads = onnx.Dims affine_map<()[s0] -> (0, 0, s0 - 1, 0, 0, 0)> : tensor<6xi64>
+    %p = "onnx.Pad"(%x, %pads, %none, %none) {mode = "constant"} : (tensor<2x8x?xf32, #x>, tensor<6xi64>, none, none) -> tensor<2x8x?xf32, #p>
+    %y = "onnx.Conv"(%p, %w, %none) {group = 8 : si64} : (tensor<2x8x?xf32, #p>, tensor<8x1x30xf32>, none) -> tensor<2x8x?xf32, #y>
+    return %y : tensor<2x8x?xf32, #y>
+  }
+}
+
+// -----
+
+// Cut to a length that only run time knows, at most with the padding behind: zeros there, then cut.
+// CHECK-LABEL: @main
+// CHECK: "onnx.Pad"(%arg0
+// CHECK: %[[CUT:.+]] = "onnx.Slice"
+// CHECK: ssm.causal_conv input(%[[CUT]] :
+#l = affine_map<()[s0] -> (s0)>
+#y = affine_map<()[s0, s1] -> (2, 8, s1)>
+module {
+  func.func @main(%x: tensor<2x8x37xf32>, %w: tensor<8x1x4xf32>, %like: tensor<?xf32, #l>) -> tensor<2x8x?xf32, #y> {
+    ssm.bind_dim %like[0] -> 0 : tensor<?xf32, #l>
+    ssm.bind_expr "min" affine_map<()[s0] -> (s0, 40)> -> 1
+    %none = onnx.NoValue
+    %zero = onnx.Constant dense<0> : tensor<1xi64> : tensor<1xi64>
+    %two = onnx.Constant dense<2> : tensor<1xi64> : tensor<1xi64>
+    %length = onnx.Dims affine_map<()[s0] -> (s0)> : tensor<1xi64>
+    %c = "onnx.Conv"(%x, %w, %none) {group = 8 : si64, pads = array<i64: 3, 3>} : (tensor<2x8x37xf32>, tensor<8x1x4xf32>, none) -> tensor<2x8x40xf32>
+    %y = "onnx.Slice"(%c, %zero, %length, %two, %none) : (tensor<2x8x40xf32>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>, none) -> tensor<2x8x?xf32, #y>
+    return %y : tensor<2x8x?xf32, #y>
+  }
+}

@@ -1,4 +1,4 @@
-// RUN: ssm-opt %s --ssm-simplify-sizes | FileCheck %s
+// RUN: ssm-opt %s --ssm-simplify-sizes -split-input-file | FileCheck %s
 
 // min(L, L + 3) is L, its broadcast with L too; the broadcast of two inputs stays open.
 // CHECK-DAG: #[[L:.+]] = affine_map<()[s0] -> (s0)>
@@ -19,6 +19,31 @@ module attributes {onnx.symbols = ["L", "M", "", "", ""]} {
     ssm.bind_expr "broadcast" affine_map<()[s0, s1] -> (s0, s1)> -> 4
     %a = "onnx.Abs"(%x) : (tensor<?xf32, #l>) -> tensor<?xf32, #b>
     %c = "onnx.Add"(%x, %y) : (tensor<?xf32, #l>, tensor<?xf32, #m>) -> tensor<?xf32, #open>
+    return %a, %c : tensor<?xf32, #b>, tensor<?xf32, #open>
+  }
+}
+
+// -----
+
+// Added to L elements, 2 L - min(L, 128) of them can be no other number than L: it is 1 where L is. L + 1 can, for L = 1.
+// CHECK-DAG: #[[L:.+]] = affine_map<()[s0] -> (s0)>
+// CHECK-DAG: #[[OPEN:.+]] = affine_map<()[s0, s1, s2, s3] -> (s3)>
+// CHECK-LABEL: func.func @main
+// CHECK:         "onnx.Add"(%arg0, %arg1) : {{.*}} -> tensor<?xf32, #[[L]]>
+// CHECK:         "onnx.Add"(%arg0, %arg2) : {{.*}} -> tensor<?xf32, #[[OPEN]]>
+#l = affine_map<()[s0] -> (s0)>
+#m = affine_map<()[s0, s1] -> (s0 * 2 - s1)>
+#n = affine_map<()[s0] -> (s0 + 1)>
+#b = affine_map<()[s0, s1, s2] -> (s2)>
+#open = affine_map<()[s0, s1, s2, s3] -> (s3)>
+module attributes {onnx.symbols = ["L", "", "", ""]} {
+  func.func @main(%x: tensor<?xf32, #l>, %y: tensor<?xf32, #m>, %z: tensor<?xf32, #n>) -> (tensor<?xf32, #b>, tensor<?xf32, #open>) {
+    ssm.bind_dim %x[0] -> 0 : tensor<?xf32, #l>
+    ssm.bind_expr "min" affine_map<()[s0] -> (s0, 128)> -> 1
+    ssm.bind_expr "broadcast" affine_map<()[s0, s1] -> (s0 * 2 - s1, s0)> -> 2
+    ssm.bind_expr "broadcast" affine_map<()[s0] -> (s0, s0 + 1)> -> 3
+    %a = "onnx.Add"(%x, %y) : (tensor<?xf32, #l>, tensor<?xf32, #m>) -> tensor<?xf32, #b>
+    %c = "onnx.Add"(%x, %z) : (tensor<?xf32, #l>, tensor<?xf32, #n>) -> tensor<?xf32, #open>
     return %a, %c : tensor<?xf32, #b>, tensor<?xf32, #open>
   }
 }
