@@ -2,30 +2,14 @@
 
 The runtime is a stand-in of a few lines, so that this tests the code generator alone. SSM_BUILD names the build folder.
 """
-import ctypes
-import os
 import pathlib
-import subprocess
+import sys
 
-import ml_dtypes
 import numpy as np
 import pytest
 
-ROOT = pathlib.Path(__file__).resolve().parents[3]
-OPT = pathlib.Path(os.environ.get("SSM_BUILD", ROOT / "build")) / "bin" / "ssm-opt"
-RUNTIME = """
-#include <stdint.h>
-#include <stdlib.h>
-long live;
-void *ssmrt_alloc(void *rt, int64_t n) { ++live; return aligned_alloc(64, (n + 64) / 64 * 64); }
-void ssmrt_free(void *rt, void *p) { --live; free(p); }
-void ssmrt_parallel_for(void *rt, int64_t n, void (*body)(void *, int64_t, int64_t), void *args) {
-  int64_t half = n / 2;
-  body(args, half, n);
-  body(args, 0, half);
-}
-"""
-NP = {"f32": np.float32, "f64": np.float64, "f16": np.float16, "bf16": ml_dtypes.bfloat16, "i64": np.int64, "i8": np.int8}
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "mixers"))
+from dispatch import NP, call, load
 
 
 def build(tmp, body, inputs, output, symbols):
@@ -52,24 +36,11 @@ def build(tmp, body, inputs, output, symbols):
   return
 }}"""
     (tmp / "d.mlir").write_text(module)
-    (tmp / "rt.c").write_text(RUNTIME)
-
-    def tool(*command):
-        done = subprocess.run([str(c) for c in command], capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-
-    tool(OPT, tmp / "d.mlir", "--ssm-cpu-dispatch", "-o", tmp / "l.mlir")
-    tool("mlir-translate-22", "--mlir-to-llvmir", tmp / "l.mlir", "-o", tmp / "d.ll")
-    tool("clang-22", "-O2", "-w", "-march=native", "-shared", "-fPIC", "--rtlib=compiler-rt", tmp / "d.ll", tmp / "rt.c", "-lm", "-o",
-         tmp / "d.so")
-    return ctypes.CDLL(str(tmp / "d.so"))
+    return load(tmp, tmp / "d.mlir", "-O2")
 
 
 def run(lib, arrays, out, symbols):
-    arrays = [np.ascontiguousarray(a) for a in arrays]
-    lib.dispatch_0(None, *[ctypes.c_void_p(a.ctypes.data) for a in arrays], ctypes.c_void_p(out.ctypes.data),
-                   *[ctypes.c_int64(s) for s in symbols])
-    assert ctypes.c_long.in_dll(lib, "live").value == 0, "buffers were not freed"
+    call(lib, [np.ascontiguousarray(a) for a in arrays] + [out], symbols)
     return out
 
 
