@@ -26,6 +26,14 @@ public:
     const auto *a = attribute(name);
     return a ? a->f() : otherwise;
   }
+  std::vector<std::string> texts(StringRef name) {
+    const auto *a = attribute(name);
+    return a ? std::vector<std::string>(a->strings().begin(), a->strings().end()) : std::vector<std::string>();
+  }
+  StringRef word(StringRef name, StringRef otherwise) {
+    const auto *a = attribute(name);
+    return a ? StringRef(a->s()) : otherwise;
+  }
   template <typename... Args> void line(const char *format, Args &&...args) {
     text += "  " + llvm::formatv(format, std::forward<Args>(args)...).str() + "\n";
   }
@@ -308,8 +316,142 @@ void rotaryEmbedding(Body &b, int64_t rank, int64_t positionsRank) {
     b.line("Positions = Expand (At, Shape)");
     positions = "Positions";
   }
-  b.line("Y0 = RotaryEmbedding <interleaved = {0}, num_heads = {1}, rotary_embedding_dim = {2}> (X0, X2, X3, {3})", b.integer("interleaved", 0),
-         rank == 3 ? heads : 0, part, positions);
+  b.line("Y0 = RotaryEmbedding <interleaved = {0}, num_heads = {1}, rotary_embedding_dim = {2}> (X0, X2, X3, {3})",
+         b.integer("interleaved", 0), rank == 3 ? heads : 0, part, positions);
+}
+/// An LSTM with weights of eight bits [directions, in, 4 hidden], scaled per direction or per column, that quantises
+/// its whole input once and its state in every step. Gates are in the order i, o, f, c.
+void dynamicQuantizeLSTM(Body &b) {
+  b.integer("hidden_size", 0); // the weights say it too
+  StringRef direction = b.word("direction", "forward");
+  auto activations = b.texts("activations");
+  double clip = b.real("clip", 0.0);
+  bool coupled = b.integer("input_forget", 0);
+  unsigned directions = direction == "bidirectional" ? 2 : 1;
+  if (activations.empty())
+    for (unsigned d = 0; d < directions; ++d)
+      activations.insert(activations.end(), {"Sigmoid", "Tanh", "Tanh"});
+  if (activations.size() != 3 * directions)
+    throw Refusal{"activations has " + std::to_string(activations.size()) + " names, " +
+                  std::to_string(3 * directions) + " are needed"};
+  for (const std::string &a : activations)
+    if (!llvm::is_contained({"Sigmoid", "Tanh", "Relu", "Softsign", "Softplus"}, a))
+      throw Refusal{"activation '" + a + "' is not supported"};
+
+  b.line("Front = Constant <value = int64[1] {{0}> ()");
+  b.line("Second = Constant <value = int64[1] {{1}> ()");
+  b.line("Time = Shape <start = 0, end = 1> (X0)");
+  b.line("Batch = Shape <start = 1, end = 2> (X0)");
+  b.line("Hidden = Shape <start = 1, end = 2> (X2)");
+  b.line("StateShape = Concat <axis = 0> (Batch, Hidden)");
+  b.line("NoState = ConstantOfShape <value = float[1] {{0}> (StateShape)");
+  if (b.has(4)) {
+    b.line("ZeroStep = Constant <value = int64 {{0}> ()");
+    b.line("OneStep = Constant <value = int64 {{1}> ()");
+    b.line("TimeScalar = Squeeze (Time, Front)");
+    b.line("AllSteps = Range (ZeroStep, TimeScalar, OneStep)");
+    b.line("StepColumns = Unsqueeze (AllSteps, Second)");
+    b.line("Lengths = Cast <to = 7> (X4)");
+    b.line("Running = Less (StepColumns, Lengths)");
+    b.line("LastAxis = Constant <value = int64[1] {{2}> ()");
+    b.line("Steps = Unsqueeze (Running, LastAxis)");
+  }
+  std::string outputs[3];
+  for (unsigned d = 0; d < directions; ++d) {
+    bool backward = d == 1 || direction == "reverse", turned = backward && b.has(4);
+    if (turned)
+      b.line("In{0} = ReverseSequence <time_axis = 0, batch_axis = 1> (X0, Lengths)", d);
+    else
+      b.line("In{0} = Identity (X0)", d);
+    b.line("D{0} = Constant <value = int64 {{{0}}> ()", d);
+    const std::pair<const char *, unsigned> taken[] = {{"W", 1}, {"R", 2},  {"Bias", 3}, {"H", 5},   {"C", 6},
+                                                       {"P", 7}, {"Ws", 8}, {"Wz", 9},   {"Rs", 10}, {"Rz", 11}};
+    for (auto [name, i] : taken)
+      if (b.has(i))
+        b.line("{0}{1} = Gather <axis = 0> (X{2}, D{1})", name, d, i);
+    for (auto [name, i] : {std::pair("H", 5u), std::pair("C", 6u)})
+      if (!b.has(i))
+        b.line("{0}{1} = Identity (NoState)", name, d);
+    b.line("Q{0}, Qs{0}, Qz{0} = DynamicQuantizeLinear (In{0})", d);
+    b.line("Product{0} = MatMulInteger (Q{0}, W{0}, Qz{0}{1})", d, b.has(9) ? ", Wz" + std::to_string(d) : "");
+    b.line("Real{0} = Cast <to = 1> (Product{0})", d);
+    b.line("Scale{0} = Mul (Qs{0}, Ws{0})", d);
+    b.line("Scaled{0} = Mul (Real{0}, Scale{0})", d);
+    if (b.has(3)) {
+      b.line("Bw{0}, Br{0} = Split <axis = 0, num_outputs = 2> (Bias{0})", d);
+      b.line("BiasSum{0} = Add (Bw{0}, Br{0})", d);
+      b.line("Gates{0} = Add (Scaled{0}, BiasSum{0})", d);
+    } else {
+      b.line("Gates{0} = Identity (Scaled{0})", d);
+    }
+    if (b.has(7))
+      b.line("Pi{0}, Po{0}, Pf{0} = Split <axis = 0, num_outputs = 3> (P{0})", d);
+    bool scanBackward = backward && !turned;
+    b.line("Hn{0}, Cn{0}, All{0} = Scan <num_scan_inputs = {1}, scan_input_directions = [{2}], scan_output_directions "
+           "= [{3}], "
+           "body = step{0} (float[?,?] h, float[?,?] c, float[?,?] g{4}) => (float[?,?] hn, float[?,?] cn, float[?,?] "
+           "y) {{",
+           d, b.has(4) ? 2 : 1, scanBackward ? (b.has(4) ? "1, 1" : "1") : (b.has(4) ? "0, 0" : "0"),
+           scanBackward ? 1 : 0, b.has(4) ? ", bool[?,?] on" : "");
+    b.line("hq, hs, hz = DynamicQuantizeLinear (h)");
+    b.line("product = MatMulInteger (hq, R{0}, hz{1})", d, b.has(11) ? ", Rz" + std::to_string(d) : "");
+    b.line("real = Cast <to = 1> (product)");
+    b.line("scale = Mul (hs, Rs{0})", d);
+    b.line("scaled = Mul (real, scale)");
+    b.line("gates = Add (g, scaled)");
+    b.line("i0, o0, f0, c0 = Split <axis = -1, num_outputs = 4> (gates)");
+    auto gate = [&](StringRef from, StringRef to, StringRef peephole, StringRef cell, StringRef activation) {
+      std::string value = from.str();
+      if (b.has(7) && !peephole.empty()) {
+        b.line("{0}p = Mul ({1}{2}, {3})", to, peephole, d, cell);
+        b.line("{0}s = Add ({1}, {0}p)", to, value);
+        value = (to + "s").str();
+      }
+      if (clip > 0) {
+        b.scalar((to + "hi").str(), clip);
+        b.scalar((to + "lo").str(), -clip);
+        b.line("{0}c = Clip ({1}, {0}lo, {0}hi)", to, value);
+        value = (to + "c").str();
+      }
+      b.line("{0} = {1} ({2})", to, activation, value);
+    };
+    gate("i0", "i", "Pi", "c", activations[3 * d]);
+    if (coupled) {
+      b.scalar("one", 1.0);
+      b.line("f = Sub (one, i)");
+    } else {
+      gate("f0", "f", "Pf", "c", activations[3 * d]);
+    }
+    gate("c0", "u", "", "", activations[3 * d + 1]);
+    b.line("kept = Mul (f, c)");
+    b.line("added = Mul (i, u)");
+    b.line("cnew = Add (kept, added)");
+    gate("o0", "o", "Po", "cnew", activations[3 * d]);
+    b.line("ca = {0} (cnew)", activations[3 * d + 2]);
+    b.line("hnew = Mul (o, ca)");
+    if (b.has(4)) {
+      b.line("hn = Where (on, hnew, h)");
+      b.line("cn = Where (on, cnew, c)");
+      b.scalar("nothing", 0.0);
+      b.line("y = Where (on, hnew, nothing)");
+    } else {
+      b.line("hn = Identity (hnew)");
+      b.line("cn = Identity (cnew)");
+      b.line("y = Identity (hnew)");
+    }
+    b.line("}> (H{0}, C{0}, Gates{0}{1})", d, b.has(4) ? ", Steps" : "");
+    if (turned)
+      b.line("Turned{0} = ReverseSequence <time_axis = 0, batch_axis = 1> (All{0}, Lengths)", d);
+    else
+      b.line("Turned{0} = Identity (All{0})", d);
+    for (auto [name, axis, i] :
+         {std::tuple("Turned", "Second", 0), std::tuple("Hn", "Front", 1), std::tuple("Cn", "Front", 2)}) {
+      b.line("{0}U{1} = Unsqueeze ({0}{1}, {2})", name, d, axis);
+      outputs[i] += (d ? ", " : "") + std::string(name) + "U" + std::to_string(d);
+    }
+  }
+  for (unsigned i = 0; i < 3; ++i)
+    b.line("Y{0} = Concat <axis = {1}> ({2})", i, i == 0 ? 1 : 0, outputs[i]);
 }
 } // namespace
 
@@ -330,6 +472,8 @@ bool Importer::expandVendor(Node &n, Location loc) {
     groupQueryAttention(body);
   else if (op == "RotaryEmbedding")
     rotaryEmbedding(body, rankOf(n, 0), rankOf(n, 1));
+  else if (op == "DynamicQuantizeLSTM")
+    dynamicQuantizeLSTM(body);
   else
     return false;
   body.checkAttributes();
