@@ -9,6 +9,7 @@
 #include "lib/Driver/Phases.h"
 #include "lib/Driver/Registration.h"
 #include "lib/Driver/Report.h"
+#include "lib/Driver/VerifyRaise.h"
 #include "llvm/Support/CrashRecoveryContext.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
@@ -51,6 +52,7 @@ private:
   std::unique_ptr<llvm::DefaultThreadPool> pool;
   MLIRContext context{MLIRContext::Threading::DISABLED};
   OwningOpRef<ModuleOp> module;
+  bool agrees = true; // what was raised, with its source
   Artefact artefact;
   Diagnostics diagnostics;
 };
@@ -104,6 +106,9 @@ bool Compilation::runPhase(const Phase &phase) {
   auto start = std::chrono::steady_clock::now();
   bool ok;
   size_t number = &phase - phases().begin();
+  std::optional<RaiseOrigin> origin;
+  if (options.verifyRaise && phase.name == "raise")
+    origin.emplace(*module);
   if (number == 0)
     ok = (bool)(module = importModel(context, options.input, outcome.report.nodes));
   else if (number < numIrPhases())
@@ -121,6 +126,8 @@ bool Compilation::runPhase(const Phase &phase) {
     llvm::errs() << "\r\x1b[K";
   if (ok && phase.note)
     phase.note(*module, outcome.report);
+  if (ok && origin)
+    ok = agrees = verifyRaise(*origin, *module, options, outcome.scratch, outcome.report.verified.emplace());
   if (ok && number < numIrPhases() && !options.dumpPhasesTo.empty())
     ok = succeeded(dumpIr(*module, options.dumpPhasesTo + "/" + std::to_string(number) + "-" + phase.name.str() + ".mlir"));
   return ok;
@@ -158,6 +165,8 @@ Status Compilation::run() {
     const Phase &phase = phases()[outcome.phase];
     if (runPhase(phase))
       continue;
+    if (!agrees)
+      return finish(kUserError, false);
     // Files that cannot be written are the user's to change; so are nodes that a phase refuses.
     bool refused = diagnostics.errors() && (phase.refusesNodes || outcome.phase >= (int)numIrPhases());
     return finish(refused ? kUserError : kInternalError, !refused);

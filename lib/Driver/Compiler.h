@@ -20,6 +20,8 @@ struct CompilerOptions {
   std::string runtime;      // archive that libraries are linked with
   unsigned threads = 0;     // of the compiler; 0: as many as there are cores
   bool writeWeights = true; // IR is written with its weights beside it; otherwise they read as zeros
+  bool raise = true;        // sequence mixers are raised from their spellings
+  bool verifyRaise = false; // and run against them
   std::vector<std::string> forms; // KIND:FORM, what mixers of a kind are computed in
   CpuOptions cpu;
 };

@@ -147,7 +147,8 @@ void fold(OpPassManager &pm, const CompilerOptions &) {
 }
 
 void raise(OpPassManager &pm, const CompilerOptions &options) {
-  buildRaisePipeline(pm);
+  if (options.raise)
+    buildRaisePipeline(pm);
   // The report of raising names the forms, so they are chosen while the mixers are still in the graph.
   ChooseFormsOptions choice;
   choice.forms.assign(options.forms.begin(), options.forms.end());

@@ -93,6 +93,8 @@ std::string Report::write(StringRef path) const {
              {"unsupported", std::move(unsupported)},
              {"phases", std::move(timed)},
              {"memory", Object{{"constants", constants}, {"arena", arena}}}};
+  if (verified)
+    all["verified"] = llvm::json::Array(*verified);
   std::string temporary = (path + ".tmp").str();
   std::error_code ec;
   {

@@ -13,6 +13,7 @@ struct Report {
   ImportReport nodes;
   std::vector<std::pair<std::string, double>> phases; // name and seconds
   llvm::json::Array raised, missed;
+  std::optional<llvm::json::Array> verified; // only where it was asked for
   int64_t constants = 0, arena = 0;                   // bytes
   /// Writes DESIGN's JSON; gives the reason when it cannot.
   std::string write(llvm::StringRef path) const;

@@ -1,5 +1,6 @@
 //===- ExprWriter.cpp - index expressions back to operators ----------------===//
 #include "passes/raise/ExprWriter.h"
+#include "dialects/Ssm/SsmDialect.h"
 #include "llvm/ADT/SetVector.h"
 #include "passes/lower/Registry.h"
 
@@ -66,10 +67,31 @@ Value ExprWriter::transpose(Value v, ArrayRef<int64_t> perm) {
                 b.getNamedAttr("perm", b.getDenseI64ArrayAttr(perm)));
 }
 
+void ExprWriter::requireLength(Value v, int64_t axis, AffineExpr end) {
+  AffineExpr length = onnx::getDimExpr(typeOf(v), axis);
+  if (x.isNonNegative(length - end) || !required.insert({length, end}).second)
+    return;
+  auto module = b.getInsertionBlock()->getParentOp()->getParentOfType<ModuleOp>();
+  SmallVector<Attribute> names;
+  if (auto before = module->getAttrOfType<ArrayAttr>("onnx.symbols"))
+    names.assign(before.begin(), before.end());
+  int64_t larger = names.size();
+  names.append(2, b.getStringAttr(""));
+  module->setAttr("onnx.symbols", b.getArrayAttr(names));
+  auto mapOf = [&](AffineExpr p, AffineExpr q) {
+    return AffineMapAttr::get(AffineMap::get(0, larger + 1, {p, q}, b.getContext()));
+  };
+  BindExprOp::create(b, loc, b.getStringAttr("max"), mapOf(end, length), b.getI64IntegerAttr(larger));
+  auto same = BindExprOp::create(b, loc, b.getStringAttr("same"), mapOf(length, b.getAffineSymbolExpr(larger)),
+                                 b.getI64IntegerAttr(larger + 1));
+  same->setAttr("message", b.getStringAttr("an index is outside of the tensor, which has to be longer"));
+}
+
 Value ExprWriter::slice(Value v, int64_t axis, AffineExpr start, AffineExpr size) {
   SmallVector<AffineExpr> dims = onnx::getDimExprs(typeOf(v));
   if (start == x.number(0) && dims[axis] == size)
     return v;
+  requireLength(v, axis, start + size);
   dims[axis] = size;
   return create("Slice", {v, sizeVector({start}), sizeVector({x.simplified(start + size)}), constantInts({axis}), none()},
                 onnx::withDims(typeOf(v).getElementType(), dims));
@@ -310,6 +332,7 @@ Value ExprWriter::writeRead(ExprRef e, ArrayRef<AffineExpr> iterators) {
         dims = current();
         dims[axis] = length;
         AffineExpr end = x.simplified(parts->offset + (length - 1) * by.getValue() + 1);
+        requireLength(v, axis, end);
         v = create("Slice", {v, sizeVector({parts->offset}), sizeVector({end}), constantInts({axis}), constantInts({by.getValue()})},
                    onnx::withDims(typeOf(v).getElementType(), dims));
       }

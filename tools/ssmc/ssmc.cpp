@@ -1,6 +1,7 @@
 //===- ssmc.cpp - compile an ONNX model ------------------------------------===//
 // Reads the flags. Everything else is lib/Driver.
 //===----------------------------------------------------------------------===//
+#include "lib/Driver/CompareSides.h"
 #include "lib/Driver/Phases.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/FileSystem.h"
@@ -37,6 +38,13 @@ struct Flags {
                        cl::desc("threads of the compiler; 0 (default): one for each core")};
   cl::list<std::string> forms{"form", cl::value_desc("KIND:FORM"), cl::cat(code),
                               cl::desc("compute all mixers of a kind in one form, for example attention:online")};
+  cl::opt<bool> noRaise{"no-raise", cl::cat(code),
+                        cl::desc("compile the operators as they are, without looking for sequence mixers in them")};
+  cl::opt<bool> verifyRaise{"verify-raise", cl::cat(reports),
+                            cl::desc("run what was raised against the operators it replaces, in float64; "
+                                     "a disagreement is an error")};
+  cl::opt<bool> compareSides{"compare-sides", cl::ReallyHidden, cl::cat(reports),
+                             cl::desc("the child process of --verify-raise: the input is its plan")};
   cl::opt<std::string> report{"report", cl::value_desc("FILE"), cl::cat(reports), cl::desc("write a JSON report")};
   cl::opt<std::string> remarks{"remarks", cl::value_desc("REGEX"), cl::ValueOptional, cl::cat(reports),
                                cl::desc("say what was fused and what was missed, for categories that match")};
@@ -70,6 +78,8 @@ int main(int argc, char **argv) {
     overview += llvm::formatv("  {0,-10} {1}\n", phase.name, phase.description).str();
   if (!cl::ParseCommandLineOptions(argc, argv, overview, &llvm::errs()))
     return 1;
+  if (flags.compareSides)
+    return ssm::compareSides(flags.input, flags.out);
   if (flags.emit != "obj" && llvm::none_of(ssm::phases(), [&](const ssm::Phase &p) { return p.emit == flags.emit; }))
     return fail("unknown --emit=" + flags.emit + "; known: " + emitNames());
   if (flags.level < '0' || flags.level > '3')
@@ -84,6 +94,8 @@ int main(int argc, char **argv) {
   for (const std::string &name : {flags.to.getValue(), flags.from.getValue()})
     if (ssm::phaseNamed(name) >= (int)ssm::numIrPhases())
       return fail("phase '" + name + "' leaves no IR");
+  if (flags.noRaise && flags.verifyRaise)
+    return fail("--no-raise and --verify-raise exclude each other");
   if (!flags.to.empty() && flags.emit.getNumOccurrences())
     return fail("--emit and --compile-to exclude each other");
   for (const std::string &form : flags.forms)
@@ -102,6 +114,8 @@ int main(int argc, char **argv) {
   options.compileFrom = flags.from;
   options.dumpPhasesTo = flags.dump;
   options.report = flags.report;
+  options.raise = !flags.noRaise;
+  options.verifyRaise = flags.verifyRaise;
   options.forms.assign(flags.forms.begin(), flags.forms.end());
   if (flags.remarks.getNumOccurrences())
     options.remarks = flags.remarks.empty() ? ".*" : flags.remarks.getValue();
