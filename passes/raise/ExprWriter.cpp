@@ -1,6 +1,6 @@
 //===- ExprWriter.cpp - index expressions back to operators ----------------===//
 #include "passes/raise/ExprWriter.h"
-#include "dialects/Ssm/SsmDialect.h"
+#include "passes/raise/Passes.h"
 #include "llvm/ADT/SetVector.h"
 #include "passes/lower/Registry.h"
 
@@ -67,34 +67,17 @@ Value ExprWriter::transpose(Value v, ArrayRef<int64_t> perm) {
                 b.getNamedAttr("perm", b.getDenseI64ArrayAttr(perm)));
 }
 
-void ExprWriter::requireLength(Value v, int64_t axis, AffineExpr end) {
-  AffineExpr length = onnx::getDimExpr(typeOf(v), axis);
-  if (x.isNonNegative(length - end) || !required.insert({length, end}).second)
-    return;
-  auto module = b.getInsertionBlock()->getParentOp()->getParentOfType<ModuleOp>();
-  SmallVector<Attribute> names;
-  if (auto before = module->getAttrOfType<ArrayAttr>("onnx.symbols"))
-    names.assign(before.begin(), before.end());
-  int64_t larger = names.size();
-  names.append(2, b.getStringAttr(""));
-  module->setAttr("onnx.symbols", b.getArrayAttr(names));
-  auto mapOf = [&](AffineExpr p, AffineExpr q) {
-    return AffineMapAttr::get(AffineMap::get(0, larger + 1, {p, q}, b.getContext()));
-  };
-  BindExprOp::create(b, loc, b.getStringAttr("max"), mapOf(end, length), b.getI64IntegerAttr(larger));
-  auto same = BindExprOp::create(b, loc, b.getStringAttr("same"), mapOf(length, b.getAffineSymbolExpr(larger)),
-                                 b.getI64IntegerAttr(larger + 1));
-  same->setAttr("message", b.getStringAttr("an index is outside of the tensor, which has to be longer"));
-}
-
 Value ExprWriter::slice(Value v, int64_t axis, AffineExpr start, AffineExpr size) {
   SmallVector<AffineExpr> dims = onnx::getDimExprs(typeOf(v));
   if (start == x.number(0) && dims[axis] == size)
     return v;
-  requireLength(v, axis, start + size);
+  bool inside = x.isNonNegative(dims[axis] - start - size);
   dims[axis] = size;
-  return create("Slice", {v, sizeVector({start}), sizeVector({x.simplified(start + size)}), constantInts({axis}), none()},
-                onnx::withDims(typeOf(v).getElementType(), dims));
+  Value r = create("Slice", {v, sizeVector({start}), sizeVector({x.simplified(start + size)}), constantInts({axis}), none()},
+                   onnx::withDims(typeOf(v).getElementType(), dims));
+  if (!inside)
+    r.getDefiningOp()->setAttr(kUncheckedAttr, b.getUnitAttr());
+  return r;
 }
 
 Value ExprWriter::flip(Value v, int64_t axis) {
@@ -332,9 +315,11 @@ Value ExprWriter::writeRead(ExprRef e, ArrayRef<AffineExpr> iterators) {
         dims = current();
         dims[axis] = length;
         AffineExpr end = x.simplified(parts->offset + (length - 1) * by.getValue() + 1);
-        requireLength(v, axis, end);
+        bool inside = x.isNonNegative(onnx::getDimExpr(typeOf(v), axis) - end);
         v = create("Slice", {v, sizeVector({parts->offset}), sizeVector({end}), constantInts({axis}), constantInts({by.getValue()})},
                    onnx::withDims(typeOf(v).getElementType(), dims));
+        if (!inside)
+          v.getDefiningOp()->setAttr(kUncheckedAttr, b.getUnitAttr());
       }
       axes.push_back(iterator);
       continue;
@@ -443,12 +428,12 @@ Value ExprWriter::writeSelect(ExprRef e, ArrayRef<AffineExpr> iterators) {
     condition = condition ? create("And", {condition, test}, onnx::withDims(i1, dimsOf({condition, test}))) : test;
   }
   // A branch that reads outside of its tensor where it is not chosen cannot be written as it is.
-  Value yes = writeBroadcast(e->operands[0], iterators), no = writeBroadcast(e->operands[1], iterators);
   for (ExprRef o : e->operands)
     for (ExprRef r : x.readsOf(o))
       for (auto [n, i] : llvm::enumerate(r->indices))
         if (!x.isNonNegative(i) || !x.isNonNegative(onnx::getDimExpr(typeOf(r->source), n) - 1 - i))
           return {};
+  Value yes = writeBroadcast(e->operands[0], iterators), no = writeBroadcast(e->operands[1], iterators);
   if (!yes || !no)
     return {};
   return create("Where", {condition, yes, no}, onnx::withDims(e->type, dimsOf({condition, yes, no})));

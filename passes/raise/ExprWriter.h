@@ -40,8 +40,6 @@ public:
   mlir::Value expand(mlir::Value v, llvm::ArrayRef<mlir::AffineExpr> dims);
   mlir::Value transpose(mlir::Value v, llvm::ArrayRef<int64_t> perm);
   mlir::Value slice(mlir::Value v, int64_t axis, mlir::AffineExpr start, mlir::AffineExpr size);
-  /// What reads up to `end` checks at run time that the tensor is as long, where that is not proved.
-  void requireLength(mlir::Value v, int64_t axis, mlir::AffineExpr end);
   mlir::Value flip(mlir::Value v, int64_t axis);
   mlir::Value concat(llvm::ArrayRef<mlir::Value> parts, int64_t axis);
   mlir::Value create(llvm::StringRef name, llvm::ArrayRef<mlir::Value> operands, mlir::Type result,
@@ -59,7 +57,6 @@ private:
   mlir::Value none();
   llvm::DenseMap<std::pair<ExprRef, llvm::ArrayRef<mlir::AffineExpr>>, mlir::Value> written;
   std::vector<std::unique_ptr<Indices>> keys;
-  llvm::DenseSet<std::pair<mlir::AffineExpr, mlir::AffineExpr>> required; // lengths and ends that are checked
 };
 
 /// Writes an elementwise expression as scalar operations; `leaf` gives the scalar of a read (or of anything else that

@@ -17,6 +17,9 @@ namespace ssm {
 #define GEN_PASS_REGISTRATION
 #include "passes/raise/Passes.h.inc"
 
+/// On a slice whose end is not proved to be inside of its tensor; ssm-check-slices takes it away.
+inline constexpr llvm::StringLiteral kUncheckedAttr = "ssm.unchecked";
+
 /// All passes of the phase in their order: larger patterns come first.
 void buildRaisePipeline(mlir::OpPassManager &pm);
 } // namespace ssm

@@ -96,4 +96,20 @@ def RaiseClosedForms : Pass<"ssm-raise-closed-forms", "::mlir::ModuleOp"> {
   let dependentDialects = ["::ssm::SsmDialect", "::ssm::onnx::OnnxDialect", "::mlir::arith::ArithDialect",
     "::mlir::math::MathDialect"];
 }
+def CheckSlices : Pass<"ssm-check-slices", "::mlir::ModuleOp"> {
+  let summary = "checks at run time that raised slices lie inside of their tensors";
+  let description = [{
+    A loop of seven steps over a sequence reads seven of its elements, however long it is at run time. The slice that
+    raising makes of these reads carries `ssm.unchecked` where its end is not proved to be inside; here it gets a check:
+
+        %y = "onnx.Slice"(%x, %0, %7, ...) {ssm.unchecked}    ->    ssm.bind_expr "max" affine_map<()[s0] -> (7, s0)> -> 1
+                                                                    ssm.bind_expr "same" affine_map<()[s0, s1] -> (s0, s1)> -> 2
+                                                                    %y = "onnx.Slice"(%x, %0, %7, ...)
+
+    One check for each length and end in a block. Linear.
+  }];
+  let dependentDialects = ["::ssm::SsmDialect"];
+  let statistics = [Statistic<"checks", "checks", "lengths that are checked">];
+}
+
 #endif

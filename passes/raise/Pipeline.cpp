@@ -11,4 +11,5 @@ void ssm::buildRaisePipeline(mlir::OpPassManager &pm) {
   pm.addPass(createRaiseAttention());
   pm.addPass(createRaiseConvolutions());
   pm.addPass(createRaiseClosedForms());
+  pm.addPass(createCheckSlices());
 }
