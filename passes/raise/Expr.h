@@ -107,6 +107,11 @@ public:
   /// Elementwise operators and contractions are looked through unless this says no; Concat and Pad, where the place is in
   /// more than one piece, only if it says yes.
   std::function<bool(mlir::Operation *)> expands;
+  /// Values that are read wherever they are met, whatever else the hooks say.
+  llvm::DenseSet<mlir::Value> opaque;
+  /// A cumulative sum is a sum over the elements up to its place. It is read otherwise, since writing the sum out costs
+  /// the square of its length.
+  bool cumulative = false;
   /// What a value that is no tensor result (a block argument) reads as; null for a plain read.
   std::function<ExprRef(mlir::Value, llvm::ArrayRef<mlir::AffineExpr>)> argument;
   /// The element of a value.
@@ -126,6 +131,7 @@ private:
   ExprRef expandContraction(mlir::Operation *op, llvm::ArrayRef<mlir::AffineExpr> indices);
   ExprRef expandEinsum(mlir::Operation *op, llvm::ArrayRef<mlir::AffineExpr> indices);
   ExprRef expandReduction(mlir::Operation *op, llvm::ArrayRef<mlir::AffineExpr> indices);
+  ExprRef expandCumulative(mlir::Operation *op, llvm::ArrayRef<mlir::AffineExpr> indices);
   ExprRef expandMovement(mlir::Operation *op, unsigned result, llvm::ArrayRef<mlir::AffineExpr> indices);
   ExprRef expandReshape(mlir::Operation *op, llvm::ArrayRef<mlir::AffineExpr> indices);
   ExprRef expandSlice(mlir::Operation *op, llvm::ArrayRef<mlir::AffineExpr> indices);

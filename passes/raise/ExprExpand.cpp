@@ -34,7 +34,7 @@ ExprRef Exprs::at(Value v, ArrayRef<AffineExpr> given) {
   if (it != memo.end())
     return it->second;
   ExprRef r = nullptr;
-  if (typeOf(v) && depth < kMaxDepth && budget > 0 && !(isLeaf && isLeaf(v))) {
+  if (typeOf(v) && depth < kMaxDepth && budget > 0 && !opaque.contains(v) && !(isLeaf && isLeaf(v))) {
     ++depth;
     r = expand(v, indices);
     --depth;
@@ -94,6 +94,8 @@ ExprRef Exprs::expand(Value v, ArrayRef<AffineExpr> indices) {
     return expandEinsum(op, indices);
   if (name.starts_with("Reduce"))
     return expandReduction(op, indices);
+  if (name == "CumSum")
+    return cumulative ? expandCumulative(op, indices) : nullptr;
   return expandElementwise(op, indices);
 }
 
@@ -256,6 +258,19 @@ ExprRef Exprs::expandReduction(Operation *op, ArrayRef<AffineExpr> indices) {
     count *= size.getValue();
   }
   return op->getResult(0).getType() && count ? mul(reduce("ReduceSum", over, body), constant(1.0 / count, body->type)) : nullptr;
+}
+
+ExprRef Exprs::expandCumulative(Operation *op, ArrayRef<AffineExpr> indices) {
+  auto axes = onnx::intValues(op->getOperand(1));
+  if (!axes || axes->size() != 1)
+    return nullptr;
+  int64_t axis = normalAxis(axes->front(), indices.size());
+  AffineExpr r = iterator(dimsOf(op->getOperand(0))[axis]);
+  AffineExpr distance = onnx::intAttr(op, "reverse") ? r - indices[axis] : indices[axis] - r;
+  Indices where(indices);
+  where[axis] = r;
+  ExprRef body = at(op->getOperand(0), where);
+  return reduce("ReduceSum", {r}, select({distance - onnx::intAttr(op, "exclusive")}, body, constant(0, body->type)));
 }
 
 //===- movement ------------------------------------------------------------===//

@@ -27,10 +27,17 @@ struct LoopOutput {
   bool flipped = false; // the step's iterator counts positions from the end
 };
 
+/// Another value of the body that an analysis asks for.
+struct LoopValue {
+  ExprRef element = nullptr; // over dims and the step
+  Indices dims;
+};
+
 struct LoopForm {
   mlir::AffineExpr step; // iterator; its size is the number of steps
   llvm::SmallVector<LoopCarry> carries;
   llvm::SmallVector<LoopOutput> outputs;
+  llvm::SmallVector<LoopValue> values;
   mlir::Operation *anchor = nullptr;            // new operators stand before it
   llvm::SmallVector<mlir::Operation *> nodes;   // what the loop was
   SymbolMap sizes;                              // of replaced results
@@ -38,7 +45,8 @@ struct LoopForm {
 
 /// The form of an onnx.Scan or onnx.Loop; none, with the reason, when it has none. Sets the hooks of `x`, which stay set
 /// for later expansions of values of the body.
-std::optional<LoopForm> loopForm(mlir::Operation *loop, Exprs &x, std::string &reason);
+std::optional<LoopForm> loopForm(mlir::Operation *loop, Exprs &x, std::string &reason,
+                                 llvm::ArrayRef<mlir::Value> values = {});
 
 /// Makes sequence mixers of a loop and replaces its results. Changes nothing and gives false, with the reason, where
 /// that is not proved to be right.

@@ -15,7 +15,7 @@ RankedTensorType typeOf(Value v) { return dyn_cast<RankedTensorType>(v.getType()
 class Former {
 public:
   Former(Operation *loop, Exprs &x, std::string &reason) : loop(loop), x(x), body(loop->getRegion(0).front()), reason(reason) {}
-  std::optional<LoopForm> run();
+  std::optional<LoopForm> run(ArrayRef<Value> values);
 
 private:
   bool header();
@@ -233,7 +233,7 @@ bool Former::accumulates(Value arg, Value next, Value initial, Value result) {
   return false;
 }
 
-std::optional<LoopForm> Former::run() {
+std::optional<LoopForm> Former::run(ArrayRef<Value> values) {
   x.isLeaf = nullptr;
   x.forget();
   x.expands = [this](Operation *op) { return loop->isProperAncestor(op); };
@@ -367,6 +367,10 @@ std::optional<LoopForm> Former::run() {
       return std::nullopt;
   for (LoopOutput &out : form.outputs)
     out.element = canonical(out.element);
+  for (Value v : values) {
+    Indices dims = x.iterators(onnx::getDimExprs(typeOf(v)));
+    form.values.push_back({canonical(x.at(v, dims)), dims});
+  }
   x.isLeaf = nullptr;
   x.forget();
 
@@ -398,7 +402,7 @@ std::optional<LoopForm> Former::run() {
     for (ExprRef r : x.readsOf(e)) {
       bool carried = llvm::any_of(form.carries, [&](LoopCarry &c) { return r->source == c.state || r->source == c.updated; });
       Operation *owner = Value(r->source).getParentBlock()->getParentOp();
-      if (carried || !(owner == loop || loop->isProperAncestor(owner)))
+      if (carried || x.opaque.contains(r->source) || !(owner == loop || loop->isProperAncestor(owner)))
         continue;
       Operation *def = r->source.getDefiningOp();
       return refuse(def ? "operator " + def->getName().stripDialect() + " in the loop's body has no index expression"
@@ -418,4 +422,6 @@ std::optional<LoopForm> Former::run() {
   return std::move(form);
 }
 
-std::optional<LoopForm> ssm::loopForm(Operation *loop, Exprs &x, std::string &reason) { return Former(loop, x, reason).run(); }
+std::optional<LoopForm> ssm::loopForm(Operation *loop, Exprs &x, std::string &reason, ArrayRef<Value> values) {
+  return Former(loop, x, reason).run(values);
+}

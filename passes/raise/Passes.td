@@ -81,6 +81,22 @@ def RaiseConvolutions : Pass<"ssm-raise-convolutions", "::mlir::ModuleOp"> {
   let dependentDialects = ["::ssm::SsmDialect", "::ssm::onnx::OnnxDialect"];
 }
 
+def RaiseChunks : Pass<"ssm-raise-chunks", "::mlir::ModuleOp"> {
+  let summary = "turns recurrences computed in chunks into sequence mixers";
+  let description = [{
+    Masked products inside of chunks and a state that goes from one chunk to the next are one recurrence over time:
+
+        %intra = onnx.MatMul(mask * exp(cs(t) - cs(s)) * %q %kT, %v)
+        %inter = exp(cs) * onnx.MatMul(%q, %state)                    ->   %o = ssm.semiseparable query(%q) key(%k) value(%v)
+        %state' = exp(cs(last)) * %state + onnx.MatMul(exp(cs(last) - cs) * %kT, %v)
+
+    The state may be carried by Scan, Loop or a matrix of decays between chunks. With the inverse of a unit triangular
+    matrix in between, spelled in any way, it is a delta rule.
+  }];
+  let dependentDialects = ["::ssm::SsmDialect", "::ssm::onnx::OnnxDialect", "::mlir::arith::ArithDialect",
+    "::mlir::math::MathDialect"];
+}
+
 def RaiseClosedForms : Pass<"ssm-raise-closed-forms", "::mlir::ModuleOp"> {
   let summary = "turns materialised masks, decay matrices and ratios of cumulative sums into recurrences";
   let description = [{

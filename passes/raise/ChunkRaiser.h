@@ -1,0 +1,33 @@
+//===- ChunkRaiser.h - chunks joined to a recurrence over time --*- C++ -*-===//
+#ifndef SSM_PASSES_RAISE_CHUNKRAISER_H
+#define SSM_PASSES_RAISE_CHUNKRAISER_H
+
+#include "passes/raise/ChunkForm.h"
+#include "passes/raise/LoopForm.h"
+
+namespace ssm {
+
+/// What the recurrence takes the place of.
+struct ChunkPlace {
+  mlir::Value output;             // by chunk
+  Indices outputDims;             // of all its axes
+  mlir::AffineExpr chunk;         // the iterator among them
+  mlir::Value finalState;         // of the state's dims; null when nothing reads it
+  struct Reader {
+    mlir::Value value;
+    Indices dims;  // iterators of its axes
+    Indices where; // the state's element that it is
+  };
+  llvm::SmallVector<Reader> finalReaders; // the same, elsewhere
+  mlir::Value state;              // of the state's type, up to the chunks' axis
+  ExprRef start;                  // over the state's dims of `step`
+  mlir::Operation *before;        // new operators stand before it
+  llvm::SmallVector<mlir::Operation *> nodes;
+};
+
+/// Writes the recurrence for a proved chunk. Changes nothing and gives false, with the reason, where it cannot be written.
+bool raiseChunk(const ChunkForm &form, const ChunkStep &step, const ChunkPlace &place, Exprs &x, mlir::AffineExpr tau,
+                SymbolMap &sizes, std::string &why);
+
+} // namespace ssm
+#endif

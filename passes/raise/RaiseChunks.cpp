@@ -1,0 +1,357 @@
+//===- RaiseChunks.cpp - recurrences computed chunk by chunk ---------------===//
+// Expects: @main after fold. Leaves: what is computed in chunks, with masked products inside of each and a state carried
+// from one to the next by a loop or by a matrix of decays between chunks, as one recurrence over time (ChunkForm.h); other
+// graphs as they were.
+//===----------------------------------------------------------------------===//
+#include "llvm/ADT/SetVector.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "passes/raise/ChunkRaiser.h"
+#include "passes/raise/Passes.h"
+#include "passes/raise/Provenance.h"
+#include "passes/raise/UnitTriangular.h"
+
+using namespace mlir;
+using namespace ssm;
+
+namespace ssm {
+#define GEN_PASS_DEF_RAISECHUNKS
+#include "passes/raise/Passes.h.inc"
+} // namespace ssm
+
+namespace {
+RankedTensorType typeOf(Value v) { return dyn_cast<RankedTensorType>(v.getType()); }
+StringRef nameOf(Operation *op) { return op->getName().stripDialect(); }
+
+/// Only movement is looked through unasked.
+void expandNothing(Exprs &x) {
+  x.isLeaf = nullptr;
+  x.argument = nullptr;
+  x.expands = [](Operation *) { return false; };
+  x.forget();
+}
+
+bool refersTo(AffineExpr e, AffineExpr part) {
+  bool found = false;
+  e.walk([&](AffineExpr p) { found |= p == part; });
+  return found;
+}
+
+SmallVector<TriangularInverse> inversesOf(Block &block) {
+  Exprs x(block.getParentOp()->getContext());
+  x.cumulative = true;
+  expandNothing(x);
+  return triangularInverses(block, [&](Value v) {
+    Indices dims = x.iterators(onnx::getDimExprs(typeOf(v)));
+    Terms terms(x, dims.back());
+    auto list = terms.of(x.read(v, dims), true);
+    AffineExpr below = x.simplified(dims[dims.size() - 2] - dims.back() - 1);
+    // Trilu is a movement: it is looked through by at().
+    if (!list || (list->size() == 1 && list->front().conditions.empty()))
+      list = Terms(x, dims.back()).of(x.at(v, dims), true);
+    return list && llvm::all_of(*list, [&](Term &t) { return terms.follows(below, t.conditions); });
+  });
+}
+
+/// Sizes that a chunk may have.
+SmallVector<AffineExpr> lengthsOf(Exprs &x, ArrayRef<AffineExpr> dims) {
+  llvm::SetVector<AffineExpr> out;
+  for (AffineExpr d : dims)
+    if (auto c = dyn_cast<AffineConstantExpr>(x.sizeOf(d)); c && c.getValue() > 1)
+      out.insert(x.sizeOf(d));
+  return SmallVector<AffineExpr>(out.begin(), out.end());
+}
+
+struct RaiseChunksPass : ssm::impl::RaiseChunksBase<RaiseChunksPass> {
+  using RaiseChunksBase::RaiseChunksBase;
+  void runOnOperation() override {
+    auto main = getOperation().lookupSymbol<func::FuncOp>("main");
+    if (!main)
+      return;
+    SmallVector<Operation *> loops;
+    main.walk([&](Operation *op) {
+      if (isa<onnx::ScanOp, onnx::LoopOp>(op))
+        loops.push_back(op);
+    });
+    for (Operation *loop : loops)
+      raiseLoopOfChunks(loop);
+    eraseDeadOps(main.getBody());
+    SmallVector<Block *> blocks;
+    main.walk([&](Block *block) { blocks.push_back(block); });
+    for (Block *block : blocks)
+      while (raiseMatrixOfChunks(*block))
+        eraseDeadOps(main.getBody());
+    replaceSymbols(main, sizes);
+  }
+
+private:
+  bool raiseLoopOfChunks(Operation *loop);
+  bool raiseMatrixOfChunks(Block &block);
+  bool raiseStates(Operation *states, Block &block, ArrayRef<TriangularInverse> inverses);
+  SymbolMap sizes;
+};
+} // namespace
+
+//===- a loop over chunks --------------------------------------------------===//
+
+bool RaiseChunksPass::raiseLoopOfChunks(Operation *loop) {
+  // Masks are constants; outside they can be read by what the loop becomes.
+  for (Operation &op : llvm::make_early_inc_range(loop->getRegion(0).front()))
+    if (isa<onnx::ConstantOp>(op))
+      op.moveBefore(loop);
+  // A step over a chunk sums over its positions.
+  bool sums = false;
+  loop->walk([&](Operation *op) { sums |= nameOf(op) == "MatMul" || nameOf(op) == "Einsum" || nameOf(op) == "ReduceSum"; });
+  if (!sums)
+    return false;
+  Exprs x(&getContext());
+  x.cumulative = true;
+  std::string why;
+  Block &body = loop->getRegion(0).front();
+  SmallVector<TriangularInverse> inside = inversesOf(body), outside = inversesOf(*loop->getBlock());
+  SmallVector<Value> matrices;
+  for (TriangularInverse &i : inside) {
+    matrices.push_back(i.matrix);
+    x.opaque.insert(i.inverse);
+  }
+  std::optional<LoopForm> form = loopForm(loop, x, why, matrices);
+  if (!form || form->carries.size() != 1 || form->outputs.size() != 1 || form->outputs[0].flipped)
+    return false;
+  LoopCarry &carry = form->carries[0];
+  LoopOutput &output = form->outputs[0];
+  expandNothing(x);
+  // The sizes of what a loop accumulates follow from its steps; what drops the padding is seen only with them.
+  SymbolMap known;
+  for (auto [d, size] : llvm::zip(output.dims, onnx::getDimExprs(typeOf(output.result))))
+    if (isa<AffineSymbolExpr>(size) && x.sizeOf(d) != size && !refersTo(x.sizeOf(d), size))
+      known[size] = x.sizeOf(d);
+  if (!known.empty()) {
+    auto main = loop->getParentOfType<func::FuncOp>();
+    replaceSymbols(main, known);
+    return raiseLoopOfChunks(loop);
+  }
+
+  ChunkStep step;
+  step.next = carry.next;
+  step.stateDims = carry.dims;
+  step.state = carry.state;
+  step.output = output.element;
+  for (AffineExpr d : output.dims)
+    if (d != form->step)
+      step.outputDims.push_back(d);
+  for (auto [i, value] : llvm::zip(inside, form->values))
+    step.inverses.push_back({i.inverse, value.element, value.dims, i.sign});
+  for (TriangularInverse &i : outside) {
+    Indices dims = x.iterators(onnx::getDimExprs(typeOf(i.matrix)));
+    step.inverses.push_back({i.inverse, x.at(i.matrix, dims), dims, i.sign});
+  }
+  // The state after the step is not the state.
+  if (x.reads(step.output, [&](Value v) { return v == carry.updated; })) {
+    step.output = x.replace(step.output, DenseMap<AffineExpr, AffineExpr>{}, [&](ExprRef r) -> ExprRef {
+      if (r->source != carry.updated)
+        return nullptr;
+      DenseMap<AffineExpr, AffineExpr> at;
+      for (auto [d, i] : llvm::zip(carry.dims, r->indices))
+        at[d] = i;
+      return x.replace(carry.next, at);
+    });
+  }
+  for (AffineExpr length : lengthsOf(x, step.outputDims)) {
+    AffineExpr tau = x.iterator(length);
+    Terms terms(x, tau);
+    terms.isState = [&](Value v) { return v == carry.state; };
+    for (ChunkStep::Inverse &i : step.inverses)
+      terms.inverses.insert(i.inverse);
+    auto chunk = matchChunk(step, terms, x, tau, why);
+    if (!chunk)
+      continue;
+    ChunkPlace place;
+    place.output = output.result;
+    place.outputDims = output.dims;
+    place.chunk = form->step;
+    place.finalState = carry.final;
+    place.start = carry.start ? carry.start : x.at(carry.initial, carry.dims);
+    place.before = loop;
+    place.nodes.assign(terms.opened.begin(), terms.opened.end());
+    llvm::append_range(place.nodes, form->nodes);
+    llvm::sort(place.nodes, [](Operation *a, Operation *b) { return a->getBlock() == b->getBlock() && a->isBeforeInBlock(b); });
+    llvm::erase_if(place.nodes, [&](Operation *op) { return op->getBlock() != loop->getBlock(); });
+    if (raiseChunk(*chunk, step, place, x, tau, sizes, why)) {
+      for (Operation *op : llvm::reverse(form->nodes))
+        if (op->use_empty())
+          op->erase();
+      return true;
+    }
+  }
+  noteMissed(loop, "chunks: " + why);
+  return false;
+}
+
+//===- states of all chunks from a matrix of decays ------------------------===//
+
+bool RaiseChunksPass::raiseMatrixOfChunks(Block &block) {
+  SmallVector<Operation *> candidates;
+  for (Operation &op : block)
+    if (nameOf(&op) == "ReduceSum" || nameOf(&op) == "MatMul" || nameOf(&op) == "Einsum")
+      if (auto type = typeOf(op.getResult(0)); type && type.getRank() >= 3 && isa<FloatType>(type.getElementType()))
+        candidates.push_back(&op);
+  if (candidates.empty())
+    return false;
+  SmallVector<TriangularInverse> inverses = inversesOf(block);
+  for (Operation *op : candidates)
+    if (raiseStates(op, block, inverses))
+      return true;
+  return false;
+}
+
+bool RaiseChunksPass::raiseStates(Operation *states, Block &block, ArrayRef<TriangularInverse> inverses) {
+  Value v = states->getResult(0);
+  auto type = typeOf(v);
+  for (int64_t axis = 0; axis < type.getRank(); ++axis) {
+    if (type.getDimSize(axis) == 1)
+      continue;
+    Exprs x(&getContext());
+    x.cumulative = true;
+    expandNothing(x);
+    Indices dims = x.iterators(onnx::getDimExprs(type));
+    AffineExpr count = x.sizeOf(dims[axis]), tau = x.iterator(count), c = dims[axis];
+    Terms own(x, tau);
+    auto list = own.of(x.read(v, dims), true);
+    if (!list || list->size() != 1)
+      continue;
+    const Term &t = list->front();
+    if (t.sums.size() != 1 || t.conditions.size() != 1 || x.sizeOf(t.sums[0]) != count)
+      continue;
+    AffineExpr z = t.sums[0];
+    int64_t strict = t.conditions[0] == x.simplified(c - z) ? 0 : t.conditions[0] == x.simplified(c - z - 1) ? 1 : -1;
+    if (strict < 0 || llvm::any_of(t.factors, [&](ExprRef f) { return x.dependsOn(f, c); }))
+      continue;
+    // exp(G(c + 1) - G(z + 1)), or exp(G(c) - G(z + 1)) when strict
+    Exponent expected;
+    SmallVector<ExprRef> logDecay;
+    for (auto &[g, at, n] : t.exponent.sums)
+      if (at == x.simplified(c + 1 - strict) && n == 1) {
+        logDecay.push_back(g);
+        expected.add(x, g, c + 1 - strict, 1);
+        expected.add(x, g, z + 1, -1);
+      }
+    for (auto &[g, n] : t.exponent.uniform) {
+      logDecay.push_back(g);
+      expected.addUniform(x, g, c - strict - z);
+    }
+    if (!(expected == t.exponent))
+      continue;
+    // The state before chunk c, where there are as many as inputs, or one more with the first one.
+    AffineExpr chunks = x.simplified(strict ? count : count - 1);
+    auto again = [&](ExprRef e, AffineExpr from, AffineExpr to) {
+      return x.replace(x.replace(e, DenseMap<AffineExpr, AffineExpr>{{from, to}}), DenseMap<AffineExpr, AffineExpr>{},
+                       [&](ExprRef r) { return x.at(r->source, r->indices); });
+    };
+    ExprRef input = x.product(t.factors, type.getElementType());
+    if (t.coefficient != 1)
+      input = x.mul(input, x.constant(t.coefficient, input->type));
+
+    // What reads them.
+    llvm::SetVector<Operation *> reached;
+    reached.insert(states);
+    llvm::DenseSet<Value> dependent = {v};
+    for (size_t n = 0; n < reached.size() && n < 60; ++n)
+      for (Value r : reached[n]->getResults())
+        for (Operation *user : r.getUsers())
+          if (user->getBlock() == &block) {
+            reached.insert(user);
+            dependent.insert(user->result_begin(), user->result_end());
+          }
+    SmallVector<Operation *> sums;
+    for (Operation *op : reached)
+      if (nameOf(op) == "Add" || nameOf(op) == "Sum" || nameOf(op) == "Sub")
+        sums.push_back(op);
+    llvm::sort(sums, [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); });
+    std::string why;
+    for (Operation *sum : ArrayRef(sums).take_front(4)) {
+      Value o = sum->getResult(0);
+      if (!typeOf(o))
+        continue;
+      Indices outDims = x.iterators(onnx::getDimExprs(typeOf(o)));
+      for (AffineExpr chunk : outDims) {
+        if (x.simplified(x.sizeOf(chunk)) != chunks)
+          continue;
+        ChunkStep step;
+        step.state = v;
+        step.chunkAxis = axis;
+        AffineExpr index = x.sizeOf(chunk) == x.number(1) ? x.number(0) : chunk; // as movement leaves it
+        step.chunk = index;
+        step.output = x.read(o, outDims);
+        for (AffineExpr d : outDims)
+          if (d != chunk)
+            step.outputDims.push_back(d);
+        Indices at;
+        for (AffineExpr d : dims)
+          if (d != c)
+            step.stateDims.push_back(d);
+        at = dims;
+        at[axis] = index;
+        ExprRef decay = nullptr;
+        for (ExprRef g : logDecay) {
+          ExprRef e = again(g, tau, index + (1 - strict));
+          decay = decay ? x.add(decay, e) : e;
+        }
+        ExprRef before = x.read(v, at);
+        step.next = x.add(decay ? x.mul(x.op("Exp", {decay}, before->type), before) : before,
+                          again(input, z, index + (1 - strict)));
+        for (const TriangularInverse &i : inverses) {
+          Indices own = x.iterators(onnx::getDimExprs(typeOf(i.matrix)));
+          step.inverses.push_back({i.inverse, x.at(i.matrix, own), own, i.sign});
+        }
+        for (AffineExpr length : lengthsOf(x, step.outputDims)) {
+          AffineExpr position = x.iterator(length);
+          Terms terms(x, position);
+          terms.isState = [&](Value w) { return w == v; };
+          terms.reachesState = [&](Value w) { return dependent.contains(w); };
+          for (const TriangularInverse &i : inverses)
+            terms.inverses.insert(i.inverse);
+          auto form = matchChunk(step, terms, x, position, why);
+          if (!form)
+            continue;
+          ChunkPlace place;
+          place.output = o;
+          place.outputDims = outDims;
+          place.chunk = chunk;
+          place.before = sum;
+          if (!strict)
+            place.start = again(input, z, x.number(0));
+          // Readers of the state behind the last chunk.
+          llvm::SetVector<Value> moved;
+          moved.insert(v);
+          for (size_t n = 0; n < moved.size() && !strict; ++n)
+            for (Operation *user : moved[n].getUsers()) {
+              if (!isMovement(user) || user->getOperand(0) != moved[n] || user->getBlock() != &block ||
+                  nameOf(user) == "Concat")
+                continue;
+              for (Value r : user->getResults()) {
+                Indices own = x.iterators(onnx::getDimExprs(typeOf(r)));
+                ExprRef e = x.at(r, own);
+                if (e->kind != Expr::Kind::Read || e->source != v)
+                  continue;
+                if (x.simplified(e->indices[axis]) != chunks) {
+                  moved.insert(r);
+                  continue;
+                }
+                Indices where(e->indices);
+                where.erase(where.begin() + axis);
+                place.finalReaders.push_back({r, own, where});
+              }
+            }
+          place.nodes.assign(own.opened.begin(), own.opened.end());
+          place.nodes.append(terms.opened.begin(), terms.opened.end());
+          llvm::sort(place.nodes, [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); });
+          place.nodes.erase(llvm::unique(place.nodes), place.nodes.end());
+          if (raiseChunk(*form, step, place, x, position, sizes, why))
+            return true;
+        }
+      }
+    }
+    if (!why.empty())
+      noteMissed(states, "chunks: " + why);
+  }
+  return false;
+}

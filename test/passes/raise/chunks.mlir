@@ -1,0 +1,148 @@
+// RUN: ssm-opt %s --ssm-raise-chunks -split-input-file | FileCheck %s
+
+// Linear attention in chunks of 4, the state carried by a loop over any number of chunks: time is chunk and position.
+// CHECK-LABEL: @main
+// CHECK:       ssm.semiseparable query(%{{.+}} : tensor<2x?x3xf32, {{.+}}) key({{.+}}) value({{.+}}) initial(%arg3
+// CHECK-SAME:    final(tensor<2x3x5xf32>)
+// CHECK-NOT:   onnx.Scan
+#c = affine_map<()[s0] -> (s0, 2, 4, 3)>
+#v = affine_map<()[s0] -> (s0, 2, 4, 5)>
+module {
+  func.func @main(%q: tensor<?x2x4x3xf32, #c>, %k: tensor<?x2x4x3xf32, #c>, %v: tensor<?x2x4x5xf32, #v>, %s0: tensor<2x3x5xf32>) -> (tensor<2x3x5xf32>, tensor<?x2x4x5xf32, #v>) {
+    ssm.bind_dim %q[0] -> 0 : tensor<?x2x4x3xf32, #c>
+    %none = onnx.NoValue
+    %s, %o = "onnx.Scan"(%s0, %q, %k, %v) ({
+    ^bb0(%h: tensor<2x3x5xf32>, %qc: tensor<2x4x3xf32>, %kc: tensor<2x4x3xf32>, %vc: tensor<2x4x5xf32>):
+      %kt = "onnx.Transpose"(%kc) {perm = array<i64: 0, 2, 1>} : (tensor<2x4x3xf32>) -> tensor<2x3x4xf32>
+      %a = "onnx.MatMul"(%qc, %kt) : (tensor<2x4x3xf32>, tensor<2x3x4xf32>) -> tensor<2x4x4xf32>
+      %m = "onnx.Trilu"(%a, %none) {upper = 0 : si64} : (tensor<2x4x4xf32>, none) -> tensor<2x4x4xf32>
+      %inside = "onnx.MatMul"(%m, %vc) : (tensor<2x4x4xf32>, tensor<2x4x5xf32>) -> tensor<2x4x5xf32>
+      %before = "onnx.MatMul"(%qc, %h) : (tensor<2x4x3xf32>, tensor<2x3x5xf32>) -> tensor<2x4x5xf32>
+      %out = "onnx.Add"(%inside, %before) : (tensor<2x4x5xf32>, tensor<2x4x5xf32>) -> tensor<2x4x5xf32>
+      %u = "onnx.MatMul"(%kt, %vc) : (tensor<2x3x4xf32>, tensor<2x4x5xf32>) -> tensor<2x3x5xf32>
+      %n = "onnx.Add"(%h, %u) : (tensor<2x3x5xf32>, tensor<2x3x5xf32>) -> tensor<2x3x5xf32>
+      onnx.Yield %n, %out : tensor<2x3x5xf32>, tensor<2x4x5xf32>
+    }) {num_scan_inputs = 3 : si64} : (tensor<2x3x5xf32>, tensor<?x2x4x3xf32, #c>, tensor<?x2x4x3xf32, #c>, tensor<?x2x4x5xf32, #v>) -> (tensor<2x3x5xf32>, tensor<?x2x4x5xf32, #v>)
+    return %s, %o : tensor<2x3x5xf32>, tensor<?x2x4x5xf32, #v>
+  }
+}
+
+// -----
+
+// Without the diagonal it is the state before the update that is read.
+// CHECK-LABEL: @main
+// CHECK:       ssm.semiseparable
+// CHECK-SAME:    read_before
+module {
+  func.func @main(%q: tensor<6x4x3xf32>, %k: tensor<6x4x3xf32>, %v: tensor<6x4x5xf32>, %s0: tensor<3x5xf32>) -> tensor<6x4x5xf32> {
+    %one = onnx.Constant dense<-1> : tensor<i64> : tensor<i64>
+    %s, %o = "onnx.Scan"(%s0, %q, %k, %v) ({
+    ^bb0(%h: tensor<3x5xf32>, %qc: tensor<4x3xf32>, %kc: tensor<4x3xf32>, %vc: tensor<4x5xf32>):
+      %kt = "onnx.Transpose"(%kc) {perm = array<i64: 1, 0>} : (tensor<4x3xf32>) -> tensor<3x4xf32>
+      %a = "onnx.MatMul"(%qc, %kt) : (tensor<4x3xf32>, tensor<3x4xf32>) -> tensor<4x4xf32>
+      %m = "onnx.Trilu"(%a, %one) {upper = 0 : si64} : (tensor<4x4xf32>, tensor<i64>) -> tensor<4x4xf32>
+      %inside = "onnx.MatMul"(%m, %vc) : (tensor<4x4xf32>, tensor<4x5xf32>) -> tensor<4x5xf32>
+      %before = "onnx.MatMul"(%qc, %h) : (tensor<4x3xf32>, tensor<3x5xf32>) -> tensor<4x5xf32>
+      %out = "onnx.Add"(%inside, %before) : (tensor<4x5xf32>, tensor<4x5xf32>) -> tensor<4x5xf32>
+      %u = "onnx.MatMul"(%kt, %vc) : (tensor<3x4xf32>, tensor<4x5xf32>) -> tensor<3x5xf32>
+      %n = "onnx.Add"(%h, %u) : (tensor<3x5xf32>, tensor<3x5xf32>) -> tensor<3x5xf32>
+      onnx.Yield %n, %out : tensor<3x5xf32>, tensor<4x5xf32>
+    }) {num_scan_inputs = 3 : si64} : (tensor<3x5xf32>, tensor<6x4x3xf32>, tensor<6x4x3xf32>, tensor<6x4x5xf32>) -> (tensor<3x5xf32>, tensor<6x4x5xf32>)
+    return %o : tensor<6x4x5xf32>
+  }
+}
+
+// -----
+
+// The state is updated with other values than those of the chunk's output.
+// CHECK-LABEL: @main
+// CHECK:       onnx.Scan
+// CHECK-NOT:   ssm.semiseparable
+module {
+  func.func @main(%q: tensor<6x4x3xf32>, %k: tensor<6x4x3xf32>, %v: tensor<6x4x5xf32>, %s0: tensor<3x5xf32>) -> tensor<6x4x5xf32> {
+    %none = onnx.NoValue
+    %s, %o = "onnx.Scan"(%s0, %q, %k, %v) ({
+    ^bb0(%h: tensor<3x5xf32>, %qc: tensor<4x3xf32>, %kc: tensor<4x3xf32>, %vc: tensor<4x5xf32>):
+      %kt = "onnx.Transpose"(%kc) {perm = array<i64: 1, 0>} : (tensor<4x3xf32>) -> tensor<3x4xf32>
+      %qt = "onnx.Transpose"(%qc) {perm = array<i64: 1, 0>} : (tensor<4x3xf32>) -> tensor<3x4xf32>
+      %a = "onnx.MatMul"(%qc, %kt) : (tensor<4x3xf32>, tensor<3x4xf32>) -> tensor<4x4xf32>
+      %m = "onnx.Trilu"(%a, %none) {upper = 0 : si64} : (tensor<4x4xf32>, none) -> tensor<4x4xf32>
+      %inside = "onnx.MatMul"(%m, %vc) : (tensor<4x4xf32>, tensor<4x5xf32>) -> tensor<4x5xf32>
+      %before = "onnx.MatMul"(%qc, %h) : (tensor<4x3xf32>, tensor<3x5xf32>) -> tensor<4x5xf32>
+      %out = "onnx.Add"(%inside, %before) : (tensor<4x5xf32>, tensor<4x5xf32>) -> tensor<4x5xf32>
+      %u = "onnx.MatMul"(%qt, %vc) : (tensor<3x4xf32>, tensor<4x5xf32>) -> tensor<3x5xf32>
+      %n = "onnx.Add"(%h, %u) : (tensor<3x5xf32>, tensor<3x5xf32>) -> tensor<3x5xf32>
+      onnx.Yield %n, %out : tensor<3x5xf32>, tensor<4x5xf32>
+    }) {num_scan_inputs = 3 : si64} : (tensor<3x5xf32>, tensor<6x4x3xf32>, tensor<6x4x3xf32>, tensor<6x4x5xf32>) -> (tensor<3x5xf32>, tensor<6x4x5xf32>)
+    return %o : tensor<6x4x5xf32>
+  }
+}
+
+// -----
+
+// With chunks of two steps I - A is the inverse of I + A, A strictly lower: the delta rule.
+// CHECK-LABEL: @main
+// CHECK:       ssm.semiseparable
+// CHECK-SAME:    erase_left
+// CHECK-NOT:   onnx.Scan
+module {
+  func.func @main(%q: tensor<6x2x3xf32>, %k: tensor<6x2x3xf32>, %w: tensor<6x2x3xf32>, %v: tensor<6x2x5xf32>, %s0: tensor<3x5xf32>) -> tensor<6x2x5xf32> {
+    %none = onnx.NoValue
+    %below = onnx.Constant dense<-1> : tensor<i64> : tensor<i64>
+    %eye = onnx.Constant dense<[[1.0, 0.0], [0.0, 1.0]]> : tensor<2x2xf32> : tensor<2x2xf32>
+    %s, %o = "onnx.Scan"(%s0, %q, %k, %w, %v) ({
+    ^bb0(%h: tensor<3x5xf32>, %qc: tensor<2x3xf32>, %kc: tensor<2x3xf32>, %wc: tensor<2x3xf32>, %vc: tensor<2x5xf32>):
+      %kt = "onnx.Transpose"(%kc) {perm = array<i64: 1, 0>} : (tensor<2x3xf32>) -> tensor<3x2xf32>
+      %wk = "onnx.MatMul"(%wc, %kt) : (tensor<2x3xf32>, tensor<3x2xf32>) -> tensor<2x2xf32>
+      %n0 = "onnx.Trilu"(%wk, %below) {upper = 0 : si64} : (tensor<2x2xf32>, tensor<i64>) -> tensor<2x2xf32>
+      %t = "onnx.Sub"(%eye, %n0) : (tensor<2x2xf32>, tensor<2x2xf32>) -> tensor<2x2xf32>
+      %tv = "onnx.MatMul"(%t, %vc) : (tensor<2x2xf32>, tensor<2x5xf32>) -> tensor<2x5xf32>
+      %tw = "onnx.MatMul"(%t, %wc) : (tensor<2x2xf32>, tensor<2x3xf32>) -> tensor<2x3xf32>
+      %known = "onnx.MatMul"(%tw, %h) : (tensor<2x3xf32>, tensor<3x5xf32>) -> tensor<2x5xf32>
+      %new = "onnx.Sub"(%tv, %known) : (tensor<2x5xf32>, tensor<2x5xf32>) -> tensor<2x5xf32>
+      %a = "onnx.MatMul"(%qc, %kt) : (tensor<2x3xf32>, tensor<3x2xf32>) -> tensor<2x2xf32>
+      %m = "onnx.Trilu"(%a, %none) {upper = 0 : si64} : (tensor<2x2xf32>, none) -> tensor<2x2xf32>
+      %inside = "onnx.MatMul"(%m, %new) : (tensor<2x2xf32>, tensor<2x5xf32>) -> tensor<2x5xf32>
+      %before = "onnx.MatMul"(%qc, %h) : (tensor<2x3xf32>, tensor<3x5xf32>) -> tensor<2x5xf32>
+      %out = "onnx.Add"(%inside, %before) : (tensor<2x5xf32>, tensor<2x5xf32>) -> tensor<2x5xf32>
+      %u = "onnx.MatMul"(%kt, %new) : (tensor<3x2xf32>, tensor<2x5xf32>) -> tensor<3x5xf32>
+      %n = "onnx.Add"(%h, %u) : (tensor<3x5xf32>, tensor<3x5xf32>) -> tensor<3x5xf32>
+      onnx.Yield %n, %out : tensor<3x5xf32>, tensor<2x5xf32>
+    }) {num_scan_inputs = 4 : si64} : (tensor<3x5xf32>, tensor<6x2x3xf32>, tensor<6x2x3xf32>, tensor<6x2x3xf32>, tensor<6x2x5xf32>) -> (tensor<3x5xf32>, tensor<6x2x5xf32>)
+    return %o : tensor<6x2x5xf32>
+  }
+}
+
+// -----
+
+// It is not where chunks have three.
+// CHECK-LABEL: @main
+// CHECK:       onnx.Scan
+// CHECK-NOT:   ssm.semiseparable
+module {
+  func.func @main(%q: tensor<6x3x4xf32>, %k: tensor<6x3x4xf32>, %w: tensor<6x3x4xf32>, %v: tensor<6x3x5xf32>, %s0: tensor<4x5xf32>) -> tensor<6x3x5xf32> {
+    %none = onnx.NoValue
+    %below = onnx.Constant dense<-1> : tensor<i64> : tensor<i64>
+    %eye = onnx.Constant dense<[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]> : tensor<3x3xf32> : tensor<3x3xf32>
+    %s, %o = "onnx.Scan"(%s0, %q, %k, %w, %v) ({
+    ^bb0(%h: tensor<4x5xf32>, %qc: tensor<3x4xf32>, %kc: tensor<3x4xf32>, %wc: tensor<3x4xf32>, %vc: tensor<3x5xf32>):
+      %kt = "onnx.Transpose"(%kc) {perm = array<i64: 1, 0>} : (tensor<3x4xf32>) -> tensor<4x3xf32>
+      %wk = "onnx.MatMul"(%wc, %kt) : (tensor<3x4xf32>, tensor<4x3xf32>) -> tensor<3x3xf32>
+      %n0 = "onnx.Trilu"(%wk, %below) {upper = 0 : si64} : (tensor<3x3xf32>, tensor<i64>) -> tensor<3x3xf32>
+      %t = "onnx.Sub"(%eye, %n0) : (tensor<3x3xf32>, tensor<3x3xf32>) -> tensor<3x3xf32>
+      %tv = "onnx.MatMul"(%t, %vc) : (tensor<3x3xf32>, tensor<3x5xf32>) -> tensor<3x5xf32>
+      %tw = "onnx.MatMul"(%t, %wc) : (tensor<3x3xf32>, tensor<3x4xf32>) -> tensor<3x4xf32>
+      %known = "onnx.MatMul"(%tw, %h) : (tensor<3x4xf32>, tensor<4x5xf32>) -> tensor<3x5xf32>
+      %new = "onnx.Sub"(%tv, %known) : (tensor<3x5xf32>, tensor<3x5xf32>) -> tensor<3x5xf32>
+      %a = "onnx.MatMul"(%qc, %kt) : (tensor<3x4xf32>, tensor<4x3xf32>) -> tensor<3x3xf32>
+      %m = "onnx.Trilu"(%a, %none) {upper = 0 : si64} : (tensor<3x3xf32>, none) -> tensor<3x3xf32>
+      %inside = "onnx.MatMul"(%m, %new) : (tensor<3x3xf32>, tensor<3x5xf32>) -> tensor<3x5xf32>
+      %before = "onnx.MatMul"(%qc, %h) : (tensor<3x4xf32>, tensor<4x5xf32>) -> tensor<3x5xf32>
+      %out = "onnx.Add"(%inside, %before) : (tensor<3x5xf32>, tensor<3x5xf32>) -> tensor<3x5xf32>
+      %u = "onnx.MatMul"(%kt, %new) : (tensor<4x3xf32>, tensor<3x5xf32>) -> tensor<4x5xf32>
+      %n = "onnx.Add"(%h, %u) : (tensor<4x5xf32>, tensor<4x5xf32>) -> tensor<4x5xf32>
+      onnx.Yield %n, %out : tensor<4x5xf32>, tensor<3x5xf32>
+    }) {num_scan_inputs = 4 : si64} : (tensor<4x5xf32>, tensor<6x3x4xf32>, tensor<6x3x4xf32>, tensor<6x3x4xf32>, tensor<6x3x5xf32>) -> (tensor<4x5xf32>, tensor<6x3x5xf32>)
+    return %o : tensor<6x3x5xf32>
+  }
+}
