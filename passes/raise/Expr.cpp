@@ -96,6 +96,13 @@ AffineExpr Exprs::boundIterator(AffineExpr size, uint32_t height) {
   return b;
 }
 
+Indices Exprs::axisIterators(ArrayRef<AffineExpr> sizes) {
+  Indices out;
+  for (auto [axis, s] : llvm::enumerate(sizes))
+    out.push_back(boundIterator(s, (1u << 24) + axis)); // no sum is nested so deeply
+  return out;
+}
+
 const Indices &Exprs::freeIterators(ExprRef e) {
   if (auto it = freeMemo.find(e); it != freeMemo.end())
     return *it->second;

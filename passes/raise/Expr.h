@@ -61,6 +61,8 @@ public:
   mlir::AffineExpr iterator(mlir::AffineExpr size);
   Indices iterators(llvm::ArrayRef<mlir::AffineExpr> sizes);
   mlir::AffineExpr sizeOf(mlir::AffineExpr iterator) const;
+  /// One iterator per axis, the same ones for the same sizes: what was expanded for one value serves others.
+  Indices axisIterators(llvm::ArrayRef<mlir::AffineExpr> sizes);
   /// Iterators that occur free in an expression, in order of first occurrence.
   const Indices &freeIterators(ExprRef e);
   bool dependsOn(ExprRef e, mlir::AffineExpr iterator);
@@ -121,6 +123,8 @@ public:
   /// The element of a scalar or one-element integer value as an affine expression.
   mlir::AffineExpr indexValue(mlir::Value v, int64_t element = 0);
   void forget() { memo.clear(); }
+  /// Values, with their indices, whose element at() found to be e since the last forget(), in the order of the graph.
+  llvm::SmallVector<std::pair<mlir::Value, llvm::ArrayRef<mlir::AffineExpr>>> placesOf(ExprRef e) const;
   /// Nodes that may still be made by at(); a value met when none are left is read.
   int64_t budget = 1 << 20;
 
@@ -138,6 +142,7 @@ private:
   ExprRef expandGather(mlir::Operation *op, llvm::ArrayRef<mlir::AffineExpr> indices);
   ExprRef expandConcat(mlir::Operation *op, llvm::ArrayRef<mlir::AffineExpr> indices);
   ExprRef expandPad(mlir::Operation *op, llvm::ArrayRef<mlir::AffineExpr> indices);
+  ExprRef expandScatter(mlir::Operation *op, llvm::ArrayRef<mlir::AffineExpr> indices);
   ExprRef expandConstant(mlir::Value v, llvm::ArrayRef<mlir::AffineExpr> indices);
   /// Indices of an operand that is broadcast, from the right, to the dims of the result; none where sizes only agree at
   /// run time.

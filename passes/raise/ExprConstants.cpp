@@ -1,10 +1,32 @@
 //===- ExprConstants.cpp - constants as expressions ------------------------===//
 // One number, or integers that follow from their place: ranges, reversed ranges, repeated heads.
 //===----------------------------------------------------------------------===//
+#include "mlir/IR/DialectResourceBlobManager.h"
 #include "passes/raise/Expr.h"
 
 using namespace mlir;
 using namespace ssm;
+
+/// One element of a constant of whole numbers or truth values, without unpacking the others.
+static std::optional<int64_t> integerAt(ElementsAttr value, ArrayRef<AffineExpr> indices) {
+  auto type = cast<IntegerType>(value.getElementType());
+  int64_t position = 0;
+  for (auto [d, i] : llvm::zip(cast<ShapedType>(value.getType()).getShape(), indices))
+    position = position * d + cast<AffineConstantExpr>(i).getValue();
+  auto widen = [&](const APInt &v) {
+    return type.isUnsigned() || type.isInteger(1) ? (int64_t)v.getZExtValue() : v.getSExtValue();
+  };
+  if (auto dense = dyn_cast<DenseElementsAttr>(value))
+    return widen(*(dense.value_begin<APInt>() + position));
+  auto resource = dyn_cast<DenseResourceElementsAttr>(value);
+  AsmResourceBlob *blob = resource ? resource.getRawHandle().getBlob() : nullptr;
+  if (!blob)
+    return std::nullopt;
+  unsigned width = std::max(8u, type.getWidth());
+  uint64_t bits = 0;
+  memcpy(&bits, blob->getData().data() + position * (width / 8), width / 8);
+  return widen(APInt(64, bits).trunc(width).trunc(type.getWidth()));
+}
 
 ExprRef Exprs::expandConstant(Value v, ArrayRef<AffineExpr> indices) {
   ElementsAttr value = onnx::constantValue(v);
@@ -19,6 +41,10 @@ ExprRef Exprs::expandConstant(Value v, ArrayRef<AffineExpr> indices) {
       position = position * d + cast<AffineConstantExpr>(i).getValue();
     return constant((*(dense.value_begin<APFloat>() + position)).convertToDouble(), element);
   }
+  bool fixed = llvm::all_of(indices, [](AffineExpr i) { return isa<AffineConstantExpr>(i); });
+  if (fixed && isa<IntegerType>(element) && value.getNumElements() > 0)
+    if (auto number = integerAt(value, indices))
+      return constant(*number, element);
   if (!isa<IntegerType>(element) || value.getNumElements() > 4096 || value.getNumElements() == 0)
     return nullptr;
   // Integers that are an affine function of their place.
@@ -42,12 +68,6 @@ ExprRef Exprs::expandConstant(Value v, ArrayRef<AffineExpr> indices) {
     for (auto [i, step] : llvm::zip(indices, steps))
       r = r + i * step;
     return index(r, element);
-  }
-  if (llvm::all_of(indices, [](AffineExpr i) { return isa<AffineConstantExpr>(i); })) {
-    int64_t position = 0;
-    for (auto [stride, i] : llvm::zip(strides, indices))
-      position += stride * cast<AffineConstantExpr>(i).getValue();
-    return constant(values[position], element);
   }
   // One number for every run of equal length: repeated heads.
   if (type.getRank() != 1)

@@ -45,6 +45,24 @@ ExprRef Exprs::at(Value v, ArrayRef<AffineExpr> given) {
   return r;
 }
 
+SmallVector<std::pair<Value, ArrayRef<AffineExpr>>> Exprs::placesOf(ExprRef e) const {
+  SmallVector<std::pair<Value, ArrayRef<AffineExpr>>> out;
+  for (auto &[place, found] : memo)
+    if (found == e)
+      out.push_back(place);
+  llvm::sort(out, [](auto &a, auto &b) {
+    auto p = dyn_cast<BlockArgument>(a.first), q = dyn_cast<BlockArgument>(b.first);
+    if (p && q && p != q)
+      return p.getArgNumber() < q.getArgNumber();
+    if (p || q)
+      return p && !q;
+    Operation *x = a.first.getDefiningOp(), *y = b.first.getDefiningOp();
+    return x == y ? cast<OpResult>(a.first).getResultNumber() < cast<OpResult>(b.first).getResultNumber()
+                  : x->getBlock() == y->getBlock() && x->isBeforeInBlock(y);
+  });
+  return out;
+}
+
 ExprRef Exprs::definition(Value v, ArrayRef<AffineExpr> indices) {
   ExprRef r = expand(v, indices);
   return r ? r : read(v, indices);
@@ -88,6 +106,8 @@ ExprRef Exprs::expand(Value v, ArrayRef<AffineExpr> indices) {
     return r;
   if (expands && !expands(op))
     return nullptr;
+  if (name == "ScatterElements" || name == "ScatterND")
+    return expandScatter(op, indices);
   if (name == "MatMul" || name == "Gemm")
     return expandContraction(op, indices);
   if (name == "Einsum")
@@ -564,6 +584,7 @@ ExprRef Exprs::expandPad(Operation *op, ArrayRef<AffineExpr> indices) {
   Type element = typeOf(x).getElementType();
   ExprRef fill = isPresent(op, 2) ? at(op->getOperand(2), Indices(typeOf(op->getOperand(2)).getRank(), number(0)))
                                   : constant(0, element);
-  bool surely = llvm::all_of(inside, [&](AffineExpr e) { return isNonNegative(e); });
+  bool surely = llvm::all_of(inside, [&](AffineExpr e) { return isNonNegative(e); }) ||
+                llvm::any_of(inside, [&](AffineExpr e) { return isNonNegative(-e - 1); });
   return surely || (expands && expands(op)) ? select(inside, at(x, where), fill) : nullptr;
 }

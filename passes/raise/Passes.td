@@ -40,6 +40,23 @@ def RaiseLoops : Pass<"ssm-raise-loops", "::mlir::ModuleOp"> {
     "::mlir::math::MathDialect"];
 }
 
+def RaiseDoubling : Pass<"ssm-raise-doubling", "::mlir::ModuleOp"> {
+  let summary = "turns parallel scans written as trees of operators into sequence mixers";
+  let description = [{
+    Stages that combine each element with one further back, by doubling, up-sweep and down-sweep, or odd and even halves:
+
+        %s  = onnx.Pad(onnx.Slice(%h, 0, -1), 0)     // h of the step before
+        %h1 = onnx.Add(onnx.Mul(%a, %s), %h)
+        %a1 = onnx.Mul(%a, onnx.Pad(onnx.Slice(%a, 0, -1), 1))  ->  %h = ssm.selective_scan ins(%a, %u)
+        ... two steps back, four ...
+
+    Every element of the result is proved to be the recurrence over all elements up to its own, whatever the tree. Pairs
+    that multiply as complex numbers are one complex scan. Sums over dims of the states become its read-out.
+  }];
+  let dependentDialects = ["::ssm::SsmDialect", "::ssm::onnx::OnnxDialect", "::mlir::arith::ArithDialect",
+    "::mlir::math::MathDialect"];
+}
+
 def RaiseAttention : Pass<"ssm-raise-attention", "::mlir::ModuleOp"> {
   let summary = "turns softmax between two contractions into ssm.attention";
   let description = [{

@@ -8,6 +8,7 @@ void ssm::buildRaisePipeline(mlir::OpPassManager &pm) {
   pm.addPass(createRaiseChunks());
   pm.addPass(createRaiseLoops());
   pm.addPass(createReroll());
+  pm.addPass(createRaiseDoubling());
   pm.addPass(createRaiseOperators());
   pm.addPass(createRaiseAttention());
   pm.addPass(createRaiseConvolutions());

@@ -47,3 +47,26 @@ module attributes {onnx.symbols = ["L", "", "", ""]} {
     return %a, %c : tensor<?xf32, #b>, tensor<?xf32, #open>
   }
 }
+
+// -----
+
+// A slice of at most 64 that is broadcast to the length is all of it: a longer one cannot be broadcast.
+// CHECK-DAG: #[[L:.+]] = affine_map<()[s0] -> (s0)>
+// CHECK-LABEL: func.func @main
+// CHECK:         "onnx.Add"(%arg0, %{{.*}}) : (tensor<?xf32, #[[L]]>, {{.*}}) -> tensor<?xf32, #[[L]]>
+#l = affine_map<()[s0] -> (s0)>
+#m = affine_map<()[s0, s1] -> (s1)>
+#b = affine_map<()[s0, s1, s2] -> (s2)>
+module attributes {onnx.symbols = ["L", "", ""]} {
+  func.func @main(%x: tensor<?xf32, #l>, %y: tensor<64xf32>) -> tensor<?xf32, #b> {
+    ssm.bind_dim %x[0] -> 0 : tensor<?xf32, #l>
+    %none = onnx.NoValue
+    %zero = onnx.Constant dense<0> : tensor<1xi64> : tensor<1xi64>
+    %end = onnx.Dims affine_map<()[s0] -> (s0)> : tensor<1xi64>
+    ssm.bind_expr "min" affine_map<()[s0] -> (s0, 64)> -> 1
+    %s = "onnx.Slice"(%y, %zero, %end, %zero, %none) : (tensor<64xf32>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>, none) -> tensor<?xf32, #m>
+    ssm.bind_expr "broadcast" affine_map<()[s0, s1] -> (s0, s1)> -> 2
+    %a = "onnx.Add"(%x, %s) : (tensor<?xf32, #l>, tensor<?xf32, #m>) -> tensor<?xf32, #b>
+    return %a : tensor<?xf32, #b>
+  }
+}

@@ -1,0 +1,398 @@
+//===- PrefixLoop.cpp - a running combination as a loop --------------------===//
+// The loop has one carry, or two that are one complex number. What the graph does with the states is looked at forward,
+// through movement and products, up to contractions: a sum over dims of the state becomes an output of the loop, so
+// that the states are never made.
+//===----------------------------------------------------------------------===//
+#include "passes/raise/PrefixLoop.h"
+#include "passes/raise/ExprWriter.h"
+#include "passes/raise/Linear.h"
+#include "passes/raise/LoopForm.h"
+#include "llvm/ADT/ScopeExit.h"
+#include "llvm/ADT/SetVector.h"
+
+using namespace mlir;
+using namespace ssm;
+
+static RankedTensorType typeOf(Value v) { return dyn_cast<RankedTensorType>(v.getType()); }
+
+namespace {
+class PrefixReaders {
+public:
+  PrefixReaders(PrefixProof &proof, Exprs &x) : proof(proof), x(x) {}
+  void find();
+
+  struct Output {
+    Value result;
+    ExprRef element; // reads the roots
+    Indices dims;
+    size_t time;  // of dims
+    bool fromEnd; // that axis counts the steps from the end
+  };
+  SmallVector<Output> outputs;
+  SmallVector<std::pair<Value, ExprRef>> finals; // the state after the last step, over dims of the value's axes
+  SmallVector<Indices> finalDims;
+  bool plain = false; // something else reads the states
+
+private:
+  void visit(Value v, int depth);
+  void visitUser(Operation *op, Value v, int depth);
+  bool isRoot(Value v) const { return llvm::is_contained(proof.roots, v); }
+  ExprRef expression(Value v, Indices &dims);
+  bool readOut(Value v);
+  bool final(Value v);
+  std::optional<bool> fromEnd(AffineExpr time, AffineExpr iterator);
+
+  PrefixProof &proof;
+  Exprs &x;
+  llvm::DenseSet<Value> derived;
+};
+} // namespace
+
+ExprRef PrefixReaders::expression(Value v, Indices &dims) {
+  dims = x.iterators(onnx::getDimExprs(typeOf(v)));
+  x.isLeaf = [this](Value u) {
+    return isRoot(u) || (!derived.contains(u) && u.getDefiningOp() && !isMovement(u.getDefiningOp()) &&
+                         !isa<onnx::ConstantOp>(u.getDefiningOp()));
+  };
+  x.expands = [this](Operation *op) {
+    return derived.contains(op->getResult(0)) && op->getName().stripDialect() != "Concat" &&
+           op->getName().stripDialect() != "Pad";
+  };
+  x.forget();
+  return x.at(v, dims);
+}
+
+/// The index of time in a root as a function of one iterator: the same place, or counted from the other end.
+std::optional<bool> PrefixReaders::fromEnd(AffineExpr time, AffineExpr iterator) {
+  if (x.sizeOf(iterator) != x.sizeOf(proof.step))
+    return std::nullopt;
+  if (time == iterator)
+    return proof.reversed;
+  if (x.simplified(time + iterator - x.sizeOf(iterator) + 1) == x.number(0))
+    return !proof.reversed;
+  return std::nullopt;
+}
+
+/// A sum over dims of the states of one step, other dims staying.
+bool PrefixReaders::readOut(Value v) {
+  Output out;
+  out.result = v;
+  out.element = expression(v, out.dims);
+  Linear linear(x, [this](Value u) { return isRoot(u); });
+  auto terms = linear.of(out.element);
+  if (!terms || terms->size() != proof.roots.size())
+    return false;
+  std::optional<size_t> time;
+  llvm::SmallDenseSet<Value> sources;
+  for (const LinearTerm &t : *terms) {
+    if (!t.state || t.bound.empty() || !sources.insert(t.state->source).second)
+      return false;
+    llvm::SmallDenseSet<AffineExpr> used;
+    for (auto [n, i] : llvm::enumerate(t.state->indices)) {
+      if ((int64_t)n == proof.axis) {
+        for (auto [k, d] : llvm::enumerate(out.dims)) {
+          bool occurs = false;
+          i.walk([&, d = d](AffineExpr part) { occurs |= part == d; });
+          if (!occurs)
+            continue;
+          auto end = fromEnd(i, d);
+          if (!end || (time && (*time != k || out.fromEnd != *end)))
+            return false;
+          time = k;
+          out.fromEnd = *end;
+          used.insert(d);
+        }
+      } else if (isa<AffineDimExpr>(i)) {
+        if (!used.insert(i).second)
+          return false;
+      } else if (i != x.number(0) || onnx::getDimExpr(typeOf(t.state->source), n) != x.number(1)) {
+        return false;
+      }
+    }
+    // No dim of the output is new: a product with a matrix stays one.
+    for (AffineExpr d : out.dims)
+      if (!used.contains(d) && x.sizeOf(d) != x.number(1))
+        return false;
+    for (AffineExpr i : t.bound)
+      if (!used.contains(i))
+        return false;
+  }
+  if (!time)
+    return false;
+  out.time = *time;
+  outputs.push_back(out);
+  return true;
+}
+
+bool PrefixReaders::final(Value v) {
+  Indices dims;
+  ExprRef e = expression(v, dims);
+  if (e->kind != Expr::Kind::Read || !isRoot(e->source) || proof.roots.size() != 1)
+    return false;
+  llvm::SmallDenseSet<AffineExpr> used;
+  for (auto [n, i] : llvm::enumerate(e->indices)) {
+    AffineExpr size = onnx::getDimExpr(typeOf(e->source), n);
+    if ((int64_t)n == proof.axis ? i != x.number(proof.reversed ? 0 : proof.length - 1)
+                                 : !(isa<AffineDimExpr>(i) && x.sizeOf(i) == size && used.insert(i).second) &&
+                                       !(i == x.number(0) && size == x.number(1)))
+      return false;
+  }
+  finals.push_back({v, e});
+  finalDims.push_back(dims);
+  return true;
+}
+
+void PrefixReaders::visitUser(Operation *op, Value v, int depth) {
+  StringRef name = op->getName().stripDialect();
+  if (plain || depth > 12 || !isa<onnx::OnnxDialect>(op->getDialect()) || op->getNumRegions() ||
+      llvm::any_of(op->getResults(), [](Value r) { return !typeOf(r); })) {
+    plain = true;
+    return;
+  }
+  for (Value r : op->getResults())
+    derived.insert(r);
+  bool contraction = name == "ReduceSum" || name == "Einsum" || name == "MatMul" || name == "Gemm";
+  bool sum = proof.roots.size() == 2 && (name == "Add" || name == "Sub");
+  if ((contraction || sum || name == "Mul") && readOut(op->getResult(0)))
+    return;
+  if (contraction && proof.roots.size() == 1) {
+    plain = true;
+    return;
+  }
+  if (isMovement(op) && llvm::all_of(op->getResults(), [&](Value r) { return r.use_empty() || final(r); }))
+    return;
+  if (isMovement(op) || contraction || sum || name == "Mul" || name == "Neg") {
+    for (Value r : op->getResults())
+      visit(r, depth + 1);
+    return;
+  }
+  plain = true;
+}
+
+void PrefixReaders::visit(Value v, int depth) {
+  for (Operation *user : llvm::to_vector(llvm::SetVector<Operation *>(v.user_begin(), v.user_end()))) {
+    if (user->getNumResults() && derived.contains(user->getResult(0)))
+      continue; // seen from another operand
+    visitUser(user, v, depth);
+  }
+}
+
+void PrefixReaders::find() {
+  for (Value r : proof.roots)
+    visit(r, 0);
+  // Without a read-out the last state is the last of the states.
+  plain |= outputs.empty() && finals.empty();
+  if (plain || outputs.empty()) {
+    plain = true;
+    outputs.clear();
+    finals.clear();
+    finalDims.clear();
+  }
+}
+
+/// Everything that the expressions read is computed before `place`, which none of it needs. Sizes of what moves must be
+/// known there.
+static bool moveSourcesBefore(Operation *place, ArrayRef<ExprRef> expressions, Exprs &x) {
+  Block *block = place->getBlock();
+  llvm::SetVector<Operation *> slice;
+  auto add = [&](Value v) {
+    Operation *def = v.getDefiningOp();
+    if (def && def->getBlock() == block && !def->isBeforeInBlock(place))
+      slice.insert(def);
+  };
+  for (ExprRef e : expressions)
+    if (e)
+      for (ExprRef r : x.readsOf(e))
+        add(r->source);
+  auto isStatic = [](Type t) {
+    auto type = dyn_cast<RankedTensorType>(t);
+    return !type || type.hasStaticShape();
+  };
+  llvm::DenseSet<int64_t> bound; // symbols that get their value later
+  for (Operation *op = place; op; op = op->getNextNode())
+    if (auto symbol = op->getAttrOfType<IntegerAttr>("symbol"))
+      bound.insert(symbol.getInt());
+  for (size_t i = 0; i < slice.size(); ++i) {
+    if (slice[i] == place || slice[i]->getNumRegions())
+      return false;
+    for (Type t : slice[i]->getResultTypes())
+      if (!isStatic(t))
+        for (AffineExpr d : onnx::getDimExprs(cast<RankedTensorType>(t))) {
+          bool late = false;
+          d.walk([&](AffineExpr part) {
+            if (auto s = dyn_cast<AffineSymbolExpr>(part))
+              late |= bound.contains(s.getPosition());
+          });
+          if (late)
+            return false;
+        }
+    for (Value v : slice[i]->getOperands())
+      add(v);
+  }
+  SmallVector<Operation *> ordered = llvm::to_vector(slice);
+  llvm::sort(ordered, [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); });
+  for (Operation *op : ordered)
+    op->moveBefore(place);
+  return true;
+}
+
+/// Looks through operators as large as all states: they become part of the recurrence.
+static ExprRef lookedThrough(Exprs &x, ExprRef e, size_t full) {
+  auto extent = [](Value v) { return (size_t)llvm::count_if(typeOf(v).getShape(), [](int64_t d) { return d != 1; }); };
+  auto isCheap = [](Operation *op) { return isMovement(op) || isa<onnx::ConstantOp>(op); };
+  x.isLeaf = [&](Value v) { return v.getDefiningOp() && !isCheap(v.getDefiningOp()) && extent(v) < full; };
+  x.expands = [&](Operation *op) { return extent(op->getResult(0)) >= full; };
+  x.forget();
+  ExprRef r = x.replace(e, DenseMap<AffineExpr, AffineExpr>{}, [&](ExprRef read) -> ExprRef {
+    ExprRef inner = x.at(read->source, read->indices);
+    bool scalar = true;
+    std::function<void(ExprRef)> check = [&](ExprRef part) {
+      scalar &= part->kind == Expr::Kind::Read || part->kind == Expr::Kind::Constant || part->kind == Expr::Kind::Op;
+      for (ExprRef o : part->operands)
+        if (o)
+          check(o);
+    };
+    check(inner);
+    return scalar ? inner : nullptr;
+  });
+  x.isLeaf = nullptr;
+  x.expands = nullptr;
+  x.forget();
+  return r;
+}
+
+bool ssm::raisePrefix(PrefixProof &proof, Exprs &x, SymbolMap &sizes, std::string &reason) {
+  PrefixReaders readers(proof, x);
+  readers.find();
+  Operation *place = proof.roots[0].getDefiningOp();
+  for (Value r : proof.roots)
+    if (r.getDefiningOp()->isBeforeInBlock(place))
+      place = r.getDefiningOp();
+  size_t full = llvm::count_if(proof.dims, [&](AffineExpr d) { return x.sizeOf(d) != x.number(1); });
+  Type element = typeOf(proof.roots[0]).getElementType();
+  for (unsigned p = 0; p < proof.roots.size(); ++p) {
+    auto &part = proof.parts[p];
+    part.decay = lookedThrough(x, part.decay, full);
+    part.input = part.input ? lookedThrough(x, part.input, full) : x.constant(0, element);
+  }
+  SmallVector<ExprRef> needed;
+  for (auto &part : proof.parts)
+    needed.append({part.decay, part.input, part.initial});
+  for (auto &o : readers.outputs)
+    needed.push_back(x.replace(o.element, DenseMap<AffineExpr, AffineExpr>{}, [&](ExprRef r) -> ExprRef {
+      return llvm::is_contained(proof.roots, r->source) ? x.constant(0, element) : nullptr;
+    }));
+  if (!moveSourcesBefore(place, needed, x)) {
+    reason = "its coefficients or read-out are computed after it";
+    return false;
+  }
+
+  LoopForm loop;
+  loop.step = proof.step;
+  loop.anchor = place;
+  Indices dims(proof.dims);
+  dims.erase(dims.begin() + proof.axis);
+  SmallVector<AffineExpr> carrySizes;
+  for (AffineExpr d : dims)
+    carrySizes.push_back(x.sizeOf(d));
+  OpBuilder b(place);
+  SmallVector<Value> placeholders;
+  auto placeholder = [&] {
+    Type type = onnx::withDims(element, carrySizes);
+    placeholders.push_back(UnrealizedConversionCastOp::create(b, place->getLoc(), type, ValueRange{}).getResult(0));
+    return placeholders.back();
+  };
+  SmallVector<Value> states, updated;
+  for (size_t p = 0; p < proof.roots.size(); ++p) {
+    states.push_back(placeholder());
+    updated.push_back(placeholder());
+  }
+  for (size_t p = 0; p < proof.roots.size(); ++p) {
+    LoopCarry c;
+    c.state = states[p];
+    c.updated = updated[p];
+    c.dims = dims;
+    c.start = proof.parts[p].initial ? proof.parts[p].initial : x.constant(0, element);
+    auto times = [&](unsigned coefficient, unsigned state) {
+      return x.mul(proof.parts[coefficient].decay, x.read(states[state], dims));
+    };
+    ExprRef next = proof.parts[p].input;
+    if (proof.roots.size() == 1)
+      next = x.add(times(0, 0), next);
+    else if (p == 0)
+      next = x.add(x.op("Sub", {times(0, 0), times(1, 1)}, element), next);
+    else
+      next = x.add(x.add(times(0, 1), times(1, 0)), next);
+    c.next = next;
+    loop.carries.push_back(c);
+  }
+  AffineExpr length = x.sizeOf(proof.step);
+  if (readers.plain)
+    for (Value r : proof.roots)
+      readers.outputs.push_back({r, x.read(r, proof.dims), proof.dims, (size_t)proof.axis, proof.reversed});
+  for (auto &o : readers.outputs) {
+    LoopOutput out;
+    AffineExpr axis = o.dims[o.time];
+    DenseMap<AffineExpr, AffineExpr> names;
+    if (axis != proof.step || o.fromEnd)
+      names[axis] = o.fromEnd ? length - 1 - proof.step : proof.step;
+    out.element = x.replace(x.replace(o.element, names), DenseMap<AffineExpr, AffineExpr>{}, [&](ExprRef r) -> ExprRef {
+      const auto *root = llvm::find(proof.roots, r->source);
+      if (root == proof.roots.end())
+        return nullptr;
+      Indices where(r->indices);
+      where.erase(where.begin() + proof.axis);
+      return x.read(updated[root - proof.roots.begin()], where);
+    });
+    out.dims = o.dims;
+    out.dims[o.time] = proof.step;
+    out.flipped = o.fromEnd;
+    out.result = o.result;
+    loop.outputs.push_back(std::move(out));
+  }
+  // Stands for the last state behind the loop.
+  Operation *last = nullptr;
+  if (!readers.finals.empty()) {
+    Value final = loop.carries[0].final = placeholder();
+    b.setInsertionPointAfter(place);
+    last = UnrealizedConversionCastOp::create(b, place->getLoc(), final.getType(), final);
+  }
+  llvm::SetVector<Operation *> nodes;
+  for (LoopOutput &o : loop.outputs)
+    nodes.insert(o.result.getDefiningOp());
+  llvm::SmallDenseSet<Value> sources;
+  for (ExprRef e : needed)
+    if (e)
+      for (ExprRef r : x.readsOf(e))
+        sources.insert(r->source);
+  for (size_t i = 0; i < nodes.size(); ++i)
+    for (Value v : nodes[i]->getOperands())
+      if (Operation *def = v.getDefiningOp();
+          def && def->getBlock() == place->getBlock() && !sources.contains(v) &&
+          !isa<onnx::ConstantOp, onnx::NoValueOp, onnx::DimsOp, UnrealizedConversionCastOp>(def))
+        nodes.insert(def);
+  loop.nodes.assign(nodes.begin(), nodes.end());
+  llvm::sort(loop.nodes, [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); });
+  x.isLeaf = nullptr;
+  x.expands = nullptr;
+  x.budget = 1 << 20;
+  x.forget();
+  bool done = raiseLoop(loop, x, reason);
+  sizes.insert(loop.sizes.begin(), loop.sizes.end());
+  if (last) {
+    b.setInsertionPoint(last);
+    ExprWriter w(x, b, place->getLoc());
+    for (auto [f, over] : llvm::zip(readers.finals, readers.finalDims)) {
+      Indices where(f.second->indices);
+      where.erase(where.begin() + proof.axis);
+      // The axes of the state in another order, some of size 1 added: always written.
+      if (done)
+        f.first.replaceAllUsesWith(w.write(x.read(last->getOperand(0), where), over));
+    }
+    last->erase();
+  }
+  for (Value v : llvm::reverse(placeholders))
+    if (v.use_empty())
+      v.getDefiningOp()->erase();
+  return done;
+}

@@ -1,0 +1,147 @@
+//===- RaiseDoubling.cpp - scans as trees of operators ---------------------===//
+// Expects: @main after fold. Leaves: values that are running combinations along an axis (PrefixProof.h), made by stages
+// of shifted products and sums, as ssm.selective_scan. Only values above two or more stages are tried, from the last
+// one on, and most that are none fail at the second position. A proof costs the size of the tree, n log n for length n.
+//===----------------------------------------------------------------------===//
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+#include "passes/raise/Passes.h"
+#include "passes/raise/PrefixLoop.h"
+#include "passes/raise/Provenance.h"
+
+using namespace mlir;
+using namespace ssm;
+
+namespace ssm {
+#define GEN_PASS_DEF_RAISEDOUBLING
+#include "passes/raise/Passes.h.inc"
+} // namespace ssm
+
+namespace {
+constexpr int64_t kNodesPerProof = 1 << 22;
+
+class DoublingRaiser {
+public:
+  DoublingRaiser(Block &block, SymbolMap &sizes) : block(block), sizes(sizes) {}
+  void run();
+
+private:
+  void findStages();
+  int64_t tryRoots(ArrayRef<Value> roots);
+  llvm::DenseMap<Value, unsigned> stages; // sums of products of shifted values below a value
+
+  Block &block;
+  SymbolMap &sizes;
+  std::optional<Exprs> x;
+};
+
+bool movesAlong(Operation *op) {
+  static constexpr StringRef names[] = {"Slice", "Gather", "Pad", "Concat", "Split"};
+  return llvm::is_contained(names, op->getName().stripDialect());
+}
+} // namespace
+
+void DoublingRaiser::findStages() {
+  stages.clear();
+  llvm::DenseMap<Value, bool> shifted; // since the last sum
+  for (Operation &op : block) {
+    StringRef name = op.getName().stripDialect();
+    bool sum = name == "Add" || name == "Sub", product = name == "Mul";
+    bool scatter = name == "ScatterElements" || name == "ScatterND";
+    if (!sum && !product && !scatter && !isMovement(&op) && name != "Where")
+      continue;
+    unsigned below = 0;
+    bool moved = movesAlong(&op);
+    for (Value v : op.getOperands()) {
+      below = std::max(below, stages.lookup(v));
+      moved |= shifted.lookup(v);
+    }
+    bool stage = sum && moved;
+    for (Value r : op.getResults()) {
+      stages[r] = below + stage;
+      shifted[r] = moved && !stage;
+    }
+  }
+}
+
+/// How far the recurrence goes from the start, or -1 when it was raised.
+int64_t DoublingRaiser::tryRoots(ArrayRef<Value> roots) {
+  auto type = cast<RankedTensorType>(roots[0].getType());
+  int64_t furthest = 0;
+  for (int64_t axis = 0; axis < type.getRank(); ++axis) {
+    if (type.isDynamicDim(axis) || type.getDimSize(axis) < 3)
+      continue;
+    for (bool reversed : {false, true}) {
+      if (!x) {
+        x.emplace(type.getContext());
+        PrefixProof::prepare(*x);
+      }
+      x->budget = kNodesPerProof;
+      PrefixProof proof(*x, roots, axis, reversed);
+      bool proved = proof.run();
+      furthest = std::max(furthest, proof.furthest);
+      if (!proved)
+        continue;
+      std::string reason;
+      bool raised = raisePrefix(proof, *x, sizes, reason);
+      x.reset(); // it knows values that are gone
+      if (raised)
+        return -1;
+      noteMissed(roots[0].getDefiningOp(), "a parallel scan is kept: " + reason);
+      return 0;
+    }
+  }
+  return furthest;
+}
+
+void DoublingRaiser::run() {
+  findStages();
+  SmallVector<Operation *> candidates;
+  for (Operation &op : llvm::reverse(block)) {
+    auto type = op.getNumResults() == 1 ? dyn_cast<RankedTensorType>(op.getResult(0).getType()) : RankedTensorType();
+    if (type && (type.getElementType().isF32() || type.getElementType().isF64()) && stages.lookup(op.getResult(0)) >= 2)
+      candidates.push_back(&op);
+  }
+  llvm::DenseSet<Operation *> erased;
+  for (auto [n, op] : llvm::enumerate(candidates)) {
+    if (erased.contains(op))
+      continue;
+    Value v = op->getResult(0);
+    int64_t reached = tryRoots(v);
+    bool raised = reached < 0;
+    // Half of a complex number looks like a recurrence for two steps; the other half is near.
+    unsigned near = reached >= 2 ? 0 : 3;
+    for (Operation *other : ArrayRef<Operation *>(candidates).drop_front(n + 1)) {
+      if (raised || near == 3)
+        break;
+      if (erased.contains(other) || other->getResult(0).getType() != v.getType() ||
+          stages.lookup(other->getResult(0)) != stages.lookup(v))
+        continue;
+      ++near;
+      raised = tryRoots({v, other->getResult(0)}) < 0 || tryRoots({other->getResult(0), v}) < 0;
+    }
+    if (!raised)
+      continue;
+    for (Operation &dead : llvm::make_early_inc_range(llvm::reverse(block)))
+      if (isOpTriviallyDead(&dead)) {
+        erased.insert(&dead);
+        dead.erase();
+      }
+  }
+}
+
+namespace {
+struct RaiseDoublingPass : ssm::impl::RaiseDoublingBase<RaiseDoublingPass> {
+  void runOnOperation() override {
+    auto main = getOperation().lookupSymbol<func::FuncOp>("main");
+    if (!main)
+      return;
+    SymbolMap sizes;
+    SmallVector<Block *> blocks;
+    main.walk([&](Block *block) { blocks.push_back(block); });
+    for (Block *block : blocks)
+      DoublingRaiser(*block, sizes).run();
+    replaceSymbols(main, sizes);
+  }
+};
+} // namespace
