@@ -19,6 +19,22 @@ namespace ssm {
 #include "passes/raise/Passes.h.inc"
 } // namespace ssm
 
+/// A factor that may stay outside: a number, or what no exponential is part of, which a quotient of decays would need.
+static bool staysOutside(Value factor) {
+  if (ElementsAttr constant = onnx::constantValue(factor))
+    return constant.getNumElements() == 1;
+  constexpr unsigned kNear = 16;
+  SmallVector<Value> todo = {factor};
+  for (unsigned i = 0; i < todo.size() && i < kNear; ++i) {
+    Operation *op = todo[i].getDefiningOp();
+    if (op && op->getName().stripDialect() == "Exp")
+      return false;
+    if (op)
+      todo.append(op->operand_begin(), op->operand_end());
+  }
+  return todo.size() <= kNear;
+}
+
 namespace {
 struct RaiseClosedFormsPass : ssm::impl::RaiseClosedFormsBase<RaiseClosedFormsPass> {
   void runOnOperation() override {
@@ -55,7 +71,12 @@ struct RaiseClosedFormsPass : ssm::impl::RaiseClosedFormsBase<RaiseClosedFormsPa
         distance[&op] = d;
         static constexpr StringLiteral tried[] = {"onnx.MatMul", "onnx.Einsum", "onnx.ReduceSum",
                                                   "onnx.Mul",    "onnx.Add",    "onnx.Exp"};
-        if (llvm::is_contained(tried, name))
+        // A product with what the past does not know is no larger match than its other factor.
+        bool gated = name == "onnx.Mul" && llvm::any_of(op.getOperands(), [&](Value v) {
+                       Operation *from = v.getDefiningOp();
+                       return !(from && distance.contains(from)) && staysOutside(v);
+                     });
+        if (llvm::is_contained(tried, name) && !gated)
           roots.push_back(&op);
       }
       llvm::DenseSet<Operation *> erased;

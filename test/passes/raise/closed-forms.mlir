@@ -37,6 +37,25 @@ module {
 
 // -----
 
+// A gate behind merged heads stays outside: with it, keys and values would not be apart.
+// CHECK-LABEL: @main
+// CHECK: %[[O:.+]] = ssm.semiseparable query(%arg0 : {{.+}}) key(%arg1 : {{.+}}) value(%arg2 :
+// CHECK: "onnx.Mul"({{.*}}%arg3
+module {
+  func.func @main(%q: tensor<2x5x4xf32>, %k: tensor<2x4x5xf32>, %v: tensor<2x5x8xf32>, %z: tensor<5x16xf32>) -> tensor<5x16xf32> {
+    %none = onnx.NoValue
+    %s = "onnx.MatMul"(%q, %k) : (tensor<2x5x4xf32>, tensor<2x4x5xf32>) -> tensor<2x5x5xf32>
+    %m = "onnx.Trilu"(%s, %none) {upper = 0 : si64} : (tensor<2x5x5xf32>, none) -> tensor<2x5x5xf32>
+    %o = "onnx.MatMul"(%m, %v) : (tensor<2x5x5xf32>, tensor<2x5x8xf32>) -> tensor<2x5x8xf32>
+    %t = "onnx.Transpose"(%o) {perm = array<i64: 1, 0, 2>} : (tensor<2x5x8xf32>) -> tensor<5x2x8xf32>
+    %r = "onnx.Reshape"(%t, %none) : (tensor<5x2x8xf32>, none) -> tensor<5x16xf32>
+    %g = "onnx.Mul"(%r, %z) : (tensor<5x16xf32>, tensor<5x16xf32>) -> tensor<5x16xf32>
+    return %g : tensor<5x16xf32>
+  }
+}
+
+// -----
+
 // The diagonal is left out: no such recurrence.
 // CHECK-LABEL: @main
 // CHECK-NOT: ssm.semiseparable
