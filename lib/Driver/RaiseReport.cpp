@@ -44,8 +44,11 @@ llvm::json::Array ssm::raisedEntries(ModuleOp module) {
     for (StringAttr name : nodeNames(op->getLoc()))
       nodes.push_back(llvm::json::fixUTF8(name.getValue()));
     auto form = op->getAttrOfType<StringAttr>("form");
-    entries.push_back(llvm::json::Object{{"kind", op->getName().stripDialect()}, {"op", op->getName().getStringRef()},
-                                         {"form", form ? form.getValue() : ""}, {"nodes", std::move(nodes)},
+    // A json::Value of a StringRef does not own it, and the report outlives the context.
+    entries.push_back(llvm::json::Object{{"kind", op->getName().stripDialect().str()},
+                                         {"op", op->getName().getStringRef().str()},
+                                         {"form", form ? form.getValue().str() : std::string()},
+                                         {"nodes", std::move(nodes)},
                                          {"attributes", std::move(attributes)}});
   });
   return entries;
