@@ -137,12 +137,56 @@ void Shapes::inlineBranches(Operation *root) {
   });
 }
 
+Type Shapes::inLoop(Type type) {
+  auto ranked = dyn_cast<RankedTensorType>(type);
+  if (!ranked || trips.empty())
+    return type;
+  Dims dims;
+  for (AffineExpr e : onnx::getDimExprs(ranked))
+    dims.push_back(inLoop(e));
+  return onnx::withDims(ranked.getElementType(), dims);
+}
+
 LogicalResult Shapes::inferLoop(onnx::LoopOp op) {
+  size_t outer = trips.size();
+  LogicalResult result = inferIterations(op);
+  trips.truncate(outer);
+  return result;
+}
+
+LogicalResult Shapes::inferIterations(onnx::LoopOp op) {
   Block &body = op.getBody().front();
-  size_t carried = op.getVInitial().size();
+  size_t carried = op.getVInitial().size(), outer = trips.size();
+  AffineExpr trip;
+  if (auto type = dyn_cast<RankedTensorType>(op.getM().getType());
+      type && type.hasStaticShape() && type.getNumElements() == 1)
+    if (auto known = elements(op, op.getM()); succeeded(known))
+      trip = (*known)[0];
+  // Carried integers that grow by a constant count iterations: what they start with, and by how much they grow.
+  SmallVector<std::pair<AffineExpr, AffineExpr>> counters(carried);
+  for (auto [c, v] : llvm::zip(counters, op.getVInitial()))
+    if (auto k = this->known(v); k && k->size() == 1 && rank(v) <= 1)
+      c.first = (*k)[0];
+  bool counted = false; // counters are known as such
+  /// Numbers of the iteration, for the body as it is about to be looked at.
+  auto number = [&] {
+    trips.truncate(outer);
+    b.setInsertionPointToStart(&body);
+    AffineExpr i = getAffineSymbolExpr(newIteration(body.getArgument(0), trip), context);
+    knownElements[body.getArgument(0)] = {i};
+    for (auto [k, c] : llvm::enumerate(counters)) {
+      Value arg = body.getArgument(k + 2);
+      knownElements.erase(arg);
+      if (!c.first)
+        continue;
+      AffineExpr now = counted ? c.first + i * c.second : getAffineSymbolExpr(newIteration(arg, {}), context);
+      knownElements[arg] = {now};
+    }
+  };
   SmallVector<Type> types;
+  number();
   for (Value v : op.getVInitial())
-    types.push_back(v.getType());
+    types.push_back(inLoop(v.getType()));
   Operation *yield = body.getTerminator();
   for (int round = 0;; ++round) {
     for (size_t i = 0; i < carried; ++i)
@@ -150,6 +194,22 @@ LogicalResult Shapes::inferLoop(onnx::LoopOp op) {
     if (failed(inferBlock(body)))
       return failure();
     bool stable = true;
+    if (!counted) {
+      for (auto [k, c] : llvm::enumerate(counters)) {
+        if (!c.first)
+          continue;
+        auto next = this->known(yield->getOperand(k + 1));
+        AffineExpr by =
+            next && next->size() == 1
+                ? simplifyAffineExpr((*next)[0] - knownElements[body.getArgument(k + 2)][0], 0, names.size())
+                : AffineExpr();
+        if (by && asConstant(by))
+          c.second = by, stable = false;
+        else
+          c.first = {};
+      }
+      counted = true;
+    }
     for (size_t i = 0; i < carried; ++i) {
       Type have = types[i], next = yield->getOperand(i + 1).getType();
       if (have == next)
@@ -172,7 +232,7 @@ LogicalResult Shapes::inferLoop(onnx::LoopOp op) {
       auto c = cast<RankedTensorType>(yield->getOperand(i + 1).getType());
       for (int64_t k = 0; k < a.getRank(); ++k) {
         AffineExpr e = onnx::getDimExpr(a, k);
-        if (e == onnx::getDimExpr(c, k))
+        if (e == onnx::getDimExpr(c, k) || e == inLoop(onnx::getDimExpr(c, k)))
           continue;
         auto s = dyn_cast<AffineSymbolExpr>(e);
         if (s && homes.lookup(s.getPosition()) == &body)
@@ -194,6 +254,7 @@ LogicalResult Shapes::inferLoop(onnx::LoopOp op) {
             all.push_back({i, k});
         }
     forgetBlock(body);
+    number();
     for (auto [i, k] : all) {
       Dims dims = onnx::getDimExprs(cast<RankedTensorType>(types[i]));
       Value arg = body.getArgument(i + 2);
@@ -207,6 +268,8 @@ LogicalResult Shapes::inferLoop(onnx::LoopOp op) {
   for (auto [i, r] : llvm::enumerate(op.getResults())) {
     bool isCarried = i < carried;
     Type type = isCarried ? types[i] : yield->getOperand(i + 1).getType();
+    if (isCarried && type == inLoop(op.getVInitial()[i].getType()))
+      type = op.getVInitial()[i].getType(); // also where the loop does not run
     auto ranked = dyn_cast<RankedTensorType>(type);
     if (!ranked) {
       bool unwrap = isa<onnx::OptionalType>(type) && !isa<onnx::OptionalType>(r.getType());
@@ -269,6 +332,13 @@ LogicalResult Shapes::scanFirstDimension(onnx::ScanOp op) {
 }
 
 LogicalResult Shapes::inferScan(onnx::ScanOp op) {
+  size_t outer = trips.size();
+  LogicalResult result = inferSteps(op);
+  trips.truncate(outer);
+  return result;
+}
+
+LogicalResult Shapes::inferSteps(onnx::ScanOp op) {
   Block &body = op.getBody().front();
   size_t scanned = op.getNumScanInputs(), carried = op.getInputs().size() - scanned;
   if (scanned == 0 || scanned > op.getInputs().size())
@@ -286,6 +356,9 @@ LogicalResult Shapes::inferScan(onnx::ScanOp op) {
     }
     body.getArgument(i).setType(onnx::withDims(element(v), d));
   }
+  trips.push_back({AffineExpr(), length});
+  for (BlockArgument arg : body.getArguments().take_front(carried))
+    arg.setType(inLoop(arg.getType()));
   if (failed(inferBlock(body)))
     return failure();
   Operation *yield = body.getTerminator();
@@ -299,10 +372,11 @@ LogicalResult Shapes::inferScan(onnx::ScanOp op) {
       if (type.getRank() != rank(op.getInputs()[i]))
         return op.emitError("carried value ") << i << " changes its rank";
       Dims from = dims(op.getInputs()[i]);
-      for (auto [x, y] : llvm::zip(from, onnx::getDimExprs(type))) {
+      for (auto [x, y] : llvm::zip(onnx::getDimExprs(cast<RankedTensorType>(body.getArgument(i).getType())),
+                                   onnx::getDimExprs(type))) {
         if (asConstant(x) && asConstant(y) && x != y)
           return op.emitError("carried value ") << i << " changes its size";
-        if (visibleIn(y, op->getBlock())) // others are checked in each iteration
+        if (visibleIn(y, op->getBlock()) && x != inLoop(y)) // others are checked in each iteration
           require(op, x, y);
       }
       set(r, from);

@@ -19,6 +19,7 @@ namespace ssm {
 Shapes::Shapes(ModuleOp module) : b(module.getContext()), context(module.getContext()), module(module) {
   if (auto declared = module->getAttrOfType<ArrayAttr>("onnx.symbols"))
     names.append(declared.begin(), declared.end());
+  module.walk([&](BindDimOp bind) { sizeSymbols.insert(bind.getSymbol()); });
 }
 
 void Shapes::finish() { module->setAttr("onnx.symbols", b.getArrayAttr(names)); }
@@ -59,6 +60,8 @@ AffineExpr Shapes::bound(StringRef kind, AffineExpr x, AffineExpr y) {
   }
   if (x == y)
     return kind == "eq" ? constant(1) : kind == "lt" ? constant(0) : x;
+  if (AffineExpr e = trips.empty() ? AffineExpr() : solved(kind, x, y))
+    return e;
   x = compact(x);
   y = compact(y);
   OpBuilder::InsertionGuard guard(b);
@@ -71,8 +74,11 @@ AffineExpr Shapes::bound(StringRef kind, AffineExpr x, AffineExpr y) {
   AffineExpr &made = boundExprs[{b.getInsertionBlock(), key}];
   if (!made) {
     int64_t symbol = newSymbol(b.getInsertionBlock());
-    BindExprOp::create(b, b.getUnknownLoc(), kind, map, symbol);
+    auto bind = BindExprOp::create(b, b.getUnknownLoc(), kind, map, symbol);
     made = getAffineSymbolExpr(symbol, context);
+    definitions[symbol] = {bind.getKind(), x, y};
+    if (isIterated(x) || isIterated(y))
+      iterated.insert(symbol);
   }
   return made;
 }
@@ -110,6 +116,8 @@ AffineExpr Shapes::compact(AffineExpr e) {
     int64_t symbol = newSymbol(b.getInsertionBlock());
     BindExprOp::create(b, b.getUnknownLoc(), "max", AffineMap::get(0, names.size(), {e}, context), symbol);
     made = getAffineSymbolExpr(symbol, context);
+    if (isIterated(e))
+      iterated.insert(symbol);
   }
   return made;
 }
@@ -226,6 +234,7 @@ AffineExpr Shapes::boundDim(Value v, unsigned axis) {
     b.setInsertionPointToStart(cast<BlockArgument>(v).getOwner());
   int64_t symbol = newSymbol(b.getInsertionBlock());
   BindDimOp::create(b, v.getLoc(), v, axis, symbol);
+  sizeSymbols.insert(symbol);
   return getAffineSymbolExpr(symbol, context);
 }
 
@@ -333,6 +342,8 @@ void Shapes::replaceKnown() {
       continue;
     if (llvm::any_of(v.getUsers(), [](Operation *u) { return isa<BindElementOp>(u); }))
       continue;
+    if (llvm::any_of(dims, [&](AffineExpr e) { return isIterated(e); }))
+      continue; // it is read as what it is made of
     if (!type.getElementType().isInteger(64) || !type.hasStaticShape() || type.getNumElements() != (int64_t)dims.size())
       continue;
     b.setInsertionPointAfter(def);

@@ -82,7 +82,31 @@ public:
   llvm::SmallVector<bool> choices;
   int64_t newSymbol(mlir::Block *home);
 
+  // What is known of sizes in the loops around here (SizeRanges.cpp).
+  /// A symbol for a number that changes from iteration to iteration; with a trip count it counts from 0 up to it.
+  int64_t newIteration(mlir::Value number, mlir::AffineExpr trip);
+  bool isIterated(mlir::AffineExpr e);
+  /// Proved to be at least 0.
+  bool isNonNegative(mlir::AffineExpr e);
+  /// What a bound of the two is where that is known; null where it is not.
+  mlir::AffineExpr solved(llvm::StringRef kind, mlir::AffineExpr x, mlir::AffineExpr y);
+  /// The same size, with bounds that are known because the loops around here are running.
+  mlir::AffineExpr inLoop(mlir::AffineExpr e);
+  mlir::Type inLoop(mlir::Type type);
+
 private:
+  struct Trip {
+    mlir::AffineExpr number, count;
+  };
+  struct Definition {
+    llvm::StringRef kind;
+    mlir::AffineExpr x, y;
+  };
+  llvm::SmallVector<Trip> trips;                   // of the loops around here
+  llvm::DenseSet<int64_t> iterated;                // symbols that change from iteration to iteration
+  llvm::DenseSet<int64_t> sizeSymbols;             // symbols that are sizes of values
+  llvm::DenseMap<int64_t, Definition> definitions; // of symbols that are bounds
+  std::optional<int64_t> lowestOf(mlir::AffineExpr atom);
   mlir::ModuleOp module;
   llvm::SmallVector<mlir::Attribute> names;
   llvm::DenseMap<int64_t, mlir::Block *> homes;
@@ -94,6 +118,8 @@ private:
   llvm::DenseMap<mlir::Operation *, size_t> choiceOf;
   void forgetBlock(mlir::Block &block);
   void leaveScans(llvm::ArrayRef<mlir::AffineExpr> exprs);
+  mlir::LogicalResult inferIterations(onnx::LoopOp op);
+  mlir::LogicalResult inferSteps(onnx::ScanOp op);
   mlir::LogicalResult scanFirstDimension(onnx::ScanOp op);
   void insertAfter(mlir::Value v);
 };

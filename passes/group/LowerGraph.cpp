@@ -407,8 +407,15 @@ LogicalResult GraphLowering::run(func::FuncOp main) {
     }
     pointers[arg] = h.load(h.ptr(), h.offset(value, kDataOffset));
     SmallVector<Value> dims;
+    auto isBoundTo = [&](int64_t axis) { // also where checks have made the size a constant
+      return llvm::any_of(arg.getUsers(), [&](Operation *user) {
+        auto bind = dyn_cast<BindDimOp>(user);
+        return bind && (int64_t)bind.getAxis() == axis;
+      });
+    };
     for (int64_t i = 0; i < t.getRank(); ++i)
-      dims.push_back(t.isDynamicDim(i) ? h.load(h.i64(), h.offset(value, kShapeOffset + 8 * i)) : h.constant(t.getDimSize(i)));
+      dims.push_back(t.isDynamicDim(i) || isBoundTo(i) ? h.load(h.i64(), h.offset(value, kShapeOffset + 8 * i))
+                                                       : h.constant(t.getDimSize(i)));
     runtimeDims[arg] = dims;
   }
   for (auto [i, v] : llvm::enumerate(main.getBody().front().getTerminator()->getOperands()))

@@ -291,7 +291,7 @@ bool Joiner::run(SymbolMap &sizes, std::string &why) {
     return dropNew();
   for (auto [of, by] : replaced) {
     Operation *holder = by.getDefiningOp();
-    noteEqualSizes(of.getType(), holder->getOperand(0).getType(), sizes);
+    noteEqualSizes(of, holder->getOperand(0), sizes);
     of.replaceAllUsesWith(holder->getOperand(0));
     holder->erase();
   }

@@ -4,7 +4,9 @@
 //===----------------------------------------------------------------------===//
 #include "dialects/Ssm/SsmDialect.h"
 #include "passes/lower/Registry.h"
+#include "passes/raise/ExprWriter.h"
 #include "passes/raise/LoopForm.h"
+#include "passes/raise/Subscript.h"
 
 using namespace mlir;
 using namespace ssm;
@@ -25,6 +27,8 @@ private:
   }
   bool isInside(Value v) const { return v && loop->isProperAncestor(v.getParentBlock()->getParentOp()) ? true : v.getParentBlock() == &body; }
   Value source(Value v);
+  bool isMinimumOf(AffineExpr size, AffineExpr of);
+  Value sized(Value v, RankedTensorType inside);
   bool accumulates(Value arg, Value next, Value initial, Value result);
   bool addStack(Value piece, int64_t pieceAxis, int64_t resultAxis, bool backward, Value result);
   void addCarry(Value arg, Value next, Value initial, Value result);
@@ -57,6 +61,42 @@ Value Former::source(Value v) {
     v = op->getOperand(0);
   }
   return v;
+}
+
+/// A size that is a minimum of this one and others.
+bool Former::isMinimumOf(AffineExpr size, AffineExpr of) {
+  auto s = dyn_cast<AffineSymbolExpr>(size);
+  if (!s)
+    return false;
+  return loop->getParentOfType<ModuleOp>()
+      .walk([&](BindExprOp bind) {
+        bool found = bind.getSymbol() == s.getPosition() && bind.getKind() == "min" &&
+                     llvm::is_contained(bind.getMap().getResults(), of);
+        return found ? WalkResult::interrupt() : WalkResult::advance();
+      })
+      .wasInterrupted();
+}
+
+/// A value in the size that it has in the body. Shape inference has proved that the sizes are equal where there is a
+/// step; where there is none, the value may be shorter, and is padded.
+Value Former::sized(Value v, RankedTensorType inside) {
+  auto type = typeOf(v);
+  if (!type || type.getRank() != inside.getRank())
+    return {};
+  if (onnx::getDimExprs(type) == onnx::getDimExprs(inside))
+    return v;
+  OpBuilder b(loop);
+  ExprWriter w(x, b, loop->getLoc());
+  SmallVector<AffineExpr> pads(type.getRank(), x.number(0));
+  for (auto [from, to] : llvm::zip(onnx::getDimExprs(type), onnx::getDimExprs(inside))) {
+    if (from != to && !isMinimumOf(from, to))
+      return {};
+    pads.push_back(x.simplified(to - from));
+  }
+  return w.create("Pad",
+                  {v, w.sizeVector(pads), onnx::NoValueOp::create(b, w.loc, b.getNoneType()),
+                   onnx::NoValueOp::create(b, w.loc, b.getNoneType())},
+                  inside, b.getNamedAttr("mode", b.getStringAttr("constant")));
 }
 
 bool Former::header() {
@@ -113,10 +153,21 @@ bool Former::header() {
   if (goesOn != body.getArgument(1) && !(constant && constant->size() == 1 && constant->front()))
     return refuse("the loop ends when a condition computed in its body says so");
   AffineExpr length = x.indexValue(trip);
+  if (!length && typeOf(trip) && typeOf(trip).hasStaticShape() && typeOf(trip).getNumElements() == 1) {
+    OpBuilder b(loop);
+    length = bindElement(b, loop->getLoc(), trip);
+  }
   if (!length || !length.isSymbolicOrConstant())
     return refuse("the trip count is not known as a size");
-  if (auto c = dyn_cast<AffineConstantExpr>(length); c && c.getValue() < 0)
+  auto sizes = IndexSpace::sizeSymbols(loop->getParentOfType<ModuleOp>());
+  auto c = dyn_cast<AffineConstantExpr>(length);
+  auto s = dyn_cast<AffineSymbolExpr>(length);
+  if (c && c.getValue() < 0)
     length = x.number(0);
+  if (!c && !(s && sizes.nonNegative.contains(s.getPosition()))) {
+    OpBuilder b(loop);
+    length = bindExpr(b, loop->getLoc(), "max", length, x.number(0));
+  }
   form.step = x.iterator(length);
   iteration = body.getArgument(0);
   unsigned carried = loop->getNumOperands() - 2;
@@ -308,7 +359,11 @@ std::optional<LoopForm> Former::run(ArrayRef<Value> values) {
     LoopCarry carry;
     carry.state = args[i];
     carry.updated = nexts[i];
-    carry.initial = initials[i];
+    carry.initial = sized(initials[i], type);
+    if (!carry.initial) {
+      refuse("a carried value is of another size before the first step");
+      return std::nullopt;
+    }
     carry.dims = x.iterators(onnx::getDimExprs(type));
     carry.final = results[i].use_empty() ? Value() : results[i];
     // Through operators that only move elements, to the value that makes them.
@@ -396,11 +451,11 @@ std::optional<LoopForm> Former::run(ArrayRef<Value> values) {
   std::function<bool(ExprRef)> sized = [&](ExprRef e) {
     return !e || !seen.insert(e).second || (llvm::none_of(e->indices, isInner) && llvm::all_of(e->operands, sized));
   };
-  auto closed = [&](ExprRef e) {
+  auto closed = [&](ExprRef e, Value own) {
     if (!sized(e))
       return refuse("a size in the loop's body is known only there");
     for (ExprRef r : x.readsOf(e)) {
-      bool carried = llvm::any_of(form.carries, [&](LoopCarry &c) { return r->source == c.state || r->source == c.updated; });
+      bool carried = llvm::any_of(form.carries, [&](LoopCarry &c) { return r->source == c.state || (r->source == c.updated && c.updated != own); });
       Operation *owner = Value(r->source).getParentBlock()->getParentOp();
       if (carried || x.opaque.contains(r->source) || !(owner == loop || loop->isProperAncestor(owner)))
         continue;
@@ -411,10 +466,10 @@ std::optional<LoopForm> Former::run(ArrayRef<Value> values) {
     return true;
   };
   for (LoopCarry &c : form.carries)
-    if (!closed(c.next))
+    if (!closed(c.next, c.updated))
       return std::nullopt;
   for (LoopOutput &o : form.outputs)
-    if (!closed(o.element))
+    if (!closed(o.element, {}))
       return std::nullopt;
   // The hook outlives this object.
   x.argument = nullptr;

@@ -8,6 +8,7 @@ void ssm::buildRaisePipeline(mlir::OpPassManager &pm) {
   pm.addPass(createRaiseChunks());
   pm.addPass(createRaiseLoops());
   pm.addPass(createReroll());
+  pm.addPass(createSimplifySizes()); // with the sizes of what loops gave
   pm.addPass(createRaiseDoubling());
   pm.addPass(createRaiseOperators());
   pm.addPass(createRaiseAttention());

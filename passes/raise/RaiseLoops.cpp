@@ -6,6 +6,7 @@
 #include "passes/raise/LoopForm.h"
 #include "passes/raise/Passes.h"
 #include "passes/raise/Provenance.h"
+#include "passes/raise/Symbols.h"
 
 using namespace mlir;
 using namespace ssm;
@@ -22,6 +23,7 @@ struct RaiseLoopsPass : ssm::impl::RaiseLoopsBase<RaiseLoopsPass> {
     auto main = getOperation().lookupSymbol<func::FuncOp>("main");
     if (!main)
       return;
+    dropUnreadSizes(main);
     SmallVector<Operation *> loops; // inner ones first
     main.walk([&](Operation *op) {
       if (isa<onnx::ScanOp, onnx::LoopOp>(op))

@@ -61,8 +61,15 @@ void Raiser::replaceResult(Value result, Value by) {
 }
 
 void Raiser::setFinal(LoopCarry &c, Value v) {
-  if (c.final)
-    replaceResult(c.final, v);
+  if (!c.final)
+    return;
+  // Without a step the state may be shorter than with one.
+  SmallVector<AffineExpr> given = onnx::getDimExprs(typeOf(c.initial ? c.initial : c.state)),
+                          wanted = onnx::getDimExprs(typeOf(c.final));
+  for (auto [axis, from, to] : llvm::enumerate(given, wanted))
+    if (from != to && !isOwnSize(c.final, to))
+      v = w.slice(v, axis, x.number(0), to);
+  replaceResult(c.final, v);
 }
 
 bool Raiser::isReadByOthers(const LoopCarry &c) {
@@ -212,7 +219,7 @@ bool Raiser::finish() {
   // A step of an unrolled loop may read the last state before the place of the new operators: it keeps the old one.
   Block *block = loop.anchor->getBlock();
   for (auto [result, by] : replaced) {
-    noteEqualSizes(result.getType(), by.getType(), loop.sizes);
+    noteEqualSizes(result, by, loop.sizes);
     result.replaceUsesWithIf(by, [&](OpOperand &use) {
       Operation *user = block->findAncestorOpInBlock(*use.getOwner());
       return user && !user->isBeforeInBlock(loop.anchor);

@@ -1,7 +1,8 @@
 //===- SimplifySizes.cpp - sizes in terms of the sizes of inputs -----------===//
 // Expects: @main after fold, in which clamped and broadcast sizes are symbols of their own. Leaves: the same with
 // symbols that provably equal an expression of others replaced in all types, so that `min(L, L + 3)` and L are one
-// size. Raising compares sizes by their expressions and would miss every layer behind such a symbol. The bind ops stay:
+// size. Raising compares sizes by their expressions and would miss every layer behind such a symbol. Sizes that every
+// run checks to be the same are one size as well, and the check comes as soon as both are known. The bind ops stay:
 // they check at run time what a broadcast demands. One walk over @main.
 //===----------------------------------------------------------------------===//
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -21,6 +22,7 @@ class Sizes {
 public:
   explicit Sizes(ModuleOp module) : sizes(IndexSpace::sizeSymbols(module)), space(sizes) {}
 
+  void learnChecks(Block &entry);
   void learn(BindExprOp bind);
   bool empty() const { return known.empty(); }
   AffineExpr rewrite(AffineExpr e) const {
@@ -45,6 +47,7 @@ public:
   }
 
 private:
+  void note(int64_t symbol, const Subscript &value, MLIRContext *context);
   std::optional<Subscript> solve(StringRef kind, ArrayRef<Subscript> args);
   /// A size broadcast against x has to equal it, unless it is 1 or x is.
   bool isOneWith(const Subscript &x, unsigned one);
@@ -104,6 +107,65 @@ std::optional<Subscript> Sizes::solve(StringRef kind, ArrayRef<Subscript> args) 
   return space.nonNegative(b - a - 1) ? std::optional<Subscript>(1) : std::nullopt;
 }
 
+void Sizes::note(int64_t symbol, const Subscript &value, MLIRContext *context) {
+  unsigned atom = *space.symbol(symbol).asAtom();
+  for (auto &[other, old] : known)
+    if (old.contains(atom)) {
+      old = space.substitute(old, {{atom, value}});
+      replacement[getAffineSymbolExpr(space[other].symbol, context)] = space.toAffine(old, context);
+    }
+  known[atom] = value;
+  replacement[getAffineSymbolExpr(symbol, context)] = space.toAffine(value, context);
+}
+
+/// Checks that every run of the model makes: of two sizes that must be the same, the one that is known later goes.
+void Sizes::learnChecks(Block &entry) {
+  llvm::DenseMap<int64_t, Operation *> home;
+  SmallVector<BindExprOp> checks;
+  for (Operation &op : entry) {
+    if (auto bind = dyn_cast<BindDimOp>(op))
+      home.try_emplace(bind.getSymbol(), bind);
+    else if (auto bind = dyn_cast<BindElementOp>(op))
+      home.try_emplace(bind.getSymbol(), bind);
+    else if (auto bind = dyn_cast<BindExprOp>(op)) {
+      home.try_emplace(bind.getSymbol(), bind);
+      if (bind.getKind() == "same")
+        checks.push_back(bind);
+    }
+  }
+  for (BindExprOp check : checks) {
+    // Where the last of the symbols is bound; null for none.
+    bool bound = true;
+    auto lastOf = [&](AffineExpr e) {
+      Operation *last = nullptr;
+      e.walk([&](AffineExpr part) {
+        if (auto s = dyn_cast<AffineSymbolExpr>(part)) {
+          Operation *at = home.lookup(s.getPosition());
+          bound &= at != nullptr;
+          if (at && (!last || last->isBeforeInBlock(at)))
+            last = at;
+        }
+      });
+      return last;
+    };
+    AffineExpr sides[] = {check.getMap().getResult(0), check.getMap().getResult(1)};
+    Operation *last[] = {lastOf(sides[0]), lastOf(sides[1])};
+    for (unsigned i = 0; bound && i < 2; ++i) {
+      auto s = dyn_cast<AffineSymbolExpr>(sides[i]);
+      if (!s || (last[1 - i] && !last[1 - i]->isBeforeInBlock(last[i])))
+        continue;
+      auto value = space.substitute(space.from(sides[1 - i]), known), own = space.substitute(space.from(s), known);
+      auto atom = own.asAtom();
+      if (!atom || space[*atom].kind != IndexSpace::Atom::Symbol || value.contains(*atom))
+        continue;
+      note(space[*atom].symbol, value, check.getContext());
+      if (last[i] != check->getPrevNode())
+        check->moveAfter(last[i]);
+      break;
+    }
+  }
+}
+
 void Sizes::learn(BindExprOp bind) {
   SmallVector<Subscript> args;
   for (AffineExpr e : bind.getMap().getResults())
@@ -114,10 +176,8 @@ void Sizes::learn(BindExprOp bind) {
     sizes.nonNegative.insert(bind.getSymbol());
   if (kind == "min" || kind == "max")
     clamps[*space.symbol(bind.getSymbol()).asAtom()] = {kind, args};
-  if (auto value = solve(kind, args)) {
-    known[*space.symbol(bind.getSymbol()).asAtom()] = *value;
-    replacement[getAffineSymbolExpr(bind.getSymbol(), bind.getContext())] = space.toAffine(*value, bind.getContext());
-  }
+  if (auto value = kind == "same" ? std::nullopt : solve(kind, args))
+    note(bind.getSymbol(), *value, bind.getContext());
 }
 
 struct SimplifySizesPass : ssm::impl::SimplifySizesBase<SimplifySizesPass> {
@@ -126,6 +186,7 @@ struct SimplifySizesPass : ssm::impl::SimplifySizesBase<SimplifySizesPass> {
     if (!main)
       return;
     Sizes sizes(getOperation());
+    sizes.learnChecks(main.front());
     main.walk<WalkOrder::PreOrder>([&](BindExprOp bind) { sizes.learn(bind); });
     if (sizes.empty())
       return;
@@ -144,7 +205,7 @@ struct SimplifySizesPass : ssm::impl::SimplifySizesBase<SimplifySizesPass> {
       };
       if (auto dims = dyn_cast<onnx::DimsOp>(op))
         dims.setMapAttr(rewritten(dims.getMap()));
-      if (auto bind = dyn_cast<BindExprOp>(op))
+      if (auto bind = dyn_cast<BindExprOp>(op); bind && bind.getKind() != "same") // what is known by a check needs it
         bind.setMapAttr(rewritten(bind.getMap()));
     });
     Block &entry = main.front();

@@ -1,19 +1,95 @@
 //===- Symbols.cpp - sizes that turn out to be others ----------------------===//
 #include "passes/raise/Symbols.h"
 #include "dialects/Onnx/OnnxDialect.h"
+#include "dialects/Ssm/SsmDialect.h"
 
 using namespace mlir;
 using namespace ssm;
 
-void ssm::noteEqualSizes(Type from, Type to, SymbolMap &symbols) {
-  auto f = dyn_cast<RankedTensorType>(from), t = dyn_cast<RankedTensorType>(to);
+static int64_t newSymbol(OpBuilder &b) {
+  auto module = b.getInsertionBlock()->getParentOp()->getParentOfType<ModuleOp>();
+  SmallVector<Attribute> names;
+  if (auto known = module->getAttrOfType<ArrayAttr>("onnx.symbols"))
+    names.assign(known.begin(), known.end());
+  names.push_back(b.getStringAttr(""));
+  module->setAttr("onnx.symbols", b.getArrayAttr(names));
+  return names.size() - 1;
+}
+
+AffineExpr ssm::bindExpr(OpBuilder &b, Location loc, StringRef kind, AffineExpr p, AffineExpr q, StringRef message) {
+  int64_t symbol = newSymbol(b);
+  auto bind = BindExprOp::create(b, loc, kind, AffineMap::get(0, symbol, {p, q}, b.getContext()), symbol);
+  if (!message.empty())
+    bind->setAttr("message", b.getStringAttr(message));
+  return getAffineSymbolExpr(symbol, b.getContext());
+}
+
+AffineExpr ssm::bindElement(OpBuilder &b, Location loc, Value v) {
+  int64_t symbol = newSymbol(b);
+  BindElementOp::create(b, loc, v, 0, symbol);
+  return getAffineSymbolExpr(symbol, b.getContext());
+}
+
+bool ssm::isOwnSize(Value v, AffineExpr size) {
+  return llvm::any_of(v.getUsers(), [&](Operation *user) {
+    auto bind = dyn_cast<BindDimOp>(user);
+    return bind && getAffineSymbolExpr(bind.getSymbol(), size.getContext()) == size;
+  });
+}
+
+void ssm::noteEqualSizes(Value from, Value to, SymbolMap &symbols) {
+  auto f = dyn_cast<RankedTensorType>(from.getType()), t = dyn_cast<RankedTensorType>(to.getType());
   if (!f || !t || f.getRank() != t.getRank())
     return;
   for (auto [x, y] : llvm::zip(onnx::getDimExprs(f), onnx::getDimExprs(t))) {
     bool contains = false;
     y.walk([&, x = x](AffineExpr part) { contains |= part == x; });
-    if (isa<AffineSymbolExpr>(x) && !contains)
+    if (isOwnSize(from, x) && !contains)
       symbols.try_emplace(x, y);
+  }
+}
+
+void ssm::dropUnreadSizes(func::FuncOp function) {
+  llvm::DenseMap<int64_t, Value> reader; // the only value whose type has the symbol; null for more than that
+  auto read = [&](AffineExpr e, Value by) {
+    e.walk([&](AffineExpr part) {
+      if (auto s = dyn_cast<AffineSymbolExpr>(part))
+        if (auto [it, fresh] = reader.try_emplace(s.getPosition(), by); !fresh && it->second != by)
+          it->second = {};
+    });
+  };
+  auto readType = [&](Value v) {
+    if (auto type = dyn_cast<RankedTensorType>(v.getType()))
+      for (AffineExpr e : onnx::getDimExprs(type))
+        read(e, v);
+  };
+  SmallVector<OpResult> results;
+  function.walk([&](Operation *op) {
+    for (Region &r : op->getRegions())
+      for (BlockArgument a : r.getArguments())
+        readType(a);
+    for (OpResult r : op->getResults()) {
+      readType(r);
+      if (isa<onnx::LoopOp, onnx::ScanOp>(op))
+        results.push_back(r);
+    }
+    auto readMap = [&](AffineMap map) {
+      for (AffineExpr e : map.getResults())
+        read(e, {});
+    };
+    if (auto dims = dyn_cast<onnx::DimsOp>(op))
+      readMap(dims.getMap());
+    else if (auto bind = dyn_cast<BindExprOp>(op))
+      readMap(bind.getMap());
+  });
+  for (OpResult r : results) {
+    bool unread = llvm::all_of(r.getUsers(), [&](Operation *user) {
+      auto bind = dyn_cast<BindDimOp>(user);
+      return bind && reader.lookup(bind.getSymbol()) == r;
+    });
+    if (unread)
+      for (Operation *user : llvm::make_early_inc_range(r.getUsers()))
+        user->erase();
   }
 }
 
@@ -43,22 +119,27 @@ void ssm::replaceSymbols(func::FuncOp function, const SymbolMap &symbols) {
     for (BlockArgument a : block->getArguments())
       a.setType(rewriteType(a.getType()));
   });
+  auto rewriteMap = [&](AffineMap map) {
+    SmallVector<AffineExpr> exprs;
+    unsigned count = 0;
+    for (AffineExpr e : map.getResults()) {
+      exprs.push_back(rewrite(e));
+      exprs.back().walk([&](AffineExpr part) {
+        if (auto s = dyn_cast<AffineSymbolExpr>(part))
+          count = std::max(count, s.getPosition() + 1);
+      });
+    }
+    return AffineMapAttr::get(AffineMap::get(0, count, exprs, map.getContext()));
+  };
   function.walk([&](Operation *op) {
     for (OpResult r : op->getResults())
       r.setType(rewriteType(r.getType()));
-    if (auto dims = dyn_cast<onnx::DimsOp>(op)) {
-      SmallVector<AffineExpr> exprs;
-      unsigned count = 0;
-      for (AffineExpr e : dims.getMap().getResults()) {
-        exprs.push_back(rewrite(e));
-        exprs.back().walk([&](AffineExpr part) {
-          if (auto s = dyn_cast<AffineSymbolExpr>(part))
-            count = std::max(count, s.getPosition() + 1);
-        });
-      }
-      dims.setMapAttr(AffineMapAttr::get(AffineMap::get(0, count, exprs, op->getContext())));
-    }
+    if (auto dims = dyn_cast<onnx::DimsOp>(op))
+      dims.setMapAttr(rewriteMap(dims.getMap()));
+    else if (auto bind = dyn_cast<BindExprOp>(op); bind && bind.getKind() != "same")
+      bind.setMapAttr(rewriteMap(bind.getMap()));
   });
   Block &entry = function.front();
-  function.setType(FunctionType::get(function.getContext(), entry.getArgumentTypes(), entry.getTerminator()->getOperandTypes()));
+  function.setType(
+      FunctionType::get(function.getContext(), entry.getArgumentTypes(), entry.getTerminator()->getOperandTypes()));
 }

@@ -4,14 +4,24 @@
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/AffineExpr.h"
+#include "mlir/IR/Builders.h"
 
 namespace ssm {
 
 /// Symbols and what they equal.
 using SymbolMap = llvm::DenseMap<mlir::AffineExpr, mlir::AffineExpr>;
 
-/// A value of type `from` is now one of type `to`: symbols that were the sizes of the old one equal those of the new one.
-void noteEqualSizes(mlir::Type from, mlir::Type to, SymbolMap &symbols);
+/// A new symbol, bound here to what ssm.bind_expr says of the two; a failed check says the message.
+mlir::AffineExpr bindExpr(mlir::OpBuilder &b, mlir::Location loc, llvm::StringRef kind, mlir::AffineExpr p,
+                          mlir::AffineExpr q, llvm::StringRef message = {});
+/// A new symbol, bound here to the first element of an integer tensor.
+mlir::AffineExpr bindElement(mlir::OpBuilder &b, mlir::Location loc, mlir::Value v);
+/// A symbol that is bound to a size of this value.
+bool isOwnSize(mlir::Value v, mlir::AffineExpr size);
+/// `to` takes the place of `from`: symbols that are bound to sizes of the old one equal those of the new one.
+void noteEqualSizes(mlir::Value from, mlir::Value to, SymbolMap &symbols);
+/// Takes away the symbols of loop results that nothing reads but their sizes, of which nothing else is made.
+void dropUnreadSizes(mlir::func::FuncOp function);
 /// Writes the symbols as what they equal in every type and size tensor of the function. One walk.
 void replaceSymbols(mlir::func::FuncOp function, const SymbolMap &symbols);
 

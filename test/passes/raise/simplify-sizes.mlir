@@ -70,3 +70,45 @@ module attributes {onnx.symbols = ["L", "", ""]} {
     return %a : tensor<?xf32, #b>
   }
 }
+
+// -----
+
+// Two sizes that every run checks to be the same are one, and the check comes as soon as both are known.
+// CHECK-DAG: #[[L:.+]] = affine_map<()[s0] -> (s0)>
+// CHECK-LABEL: func.func @main
+// CHECK:         ssm.bind_dim %arg1[0] -> 1
+// CHECK-NEXT:    ssm.bind_expr "same" {{.*}} -> 2
+// CHECK:         "onnx.Abs"(%arg1) : (tensor<?xf32, #[[L]]>) -> tensor<?xf32, #[[L]]>
+#l = affine_map<()[s0] -> (s0)>
+#m = affine_map<()[s0, s1] -> (s1)>
+module attributes {onnx.symbols = ["L", "M", ""]} {
+  func.func @main(%x: tensor<?xf32, #l>, %y: tensor<?xf32, #m>) -> tensor<?xf32, #m> {
+    ssm.bind_dim %x[0] -> 0 : tensor<?xf32, #l>
+    ssm.bind_dim %y[0] -> 1 : tensor<?xf32, #m>
+    %a = "onnx.Abs"(%y) : (tensor<?xf32, #m>) -> tensor<?xf32, #m>
+    ssm.bind_expr "same" affine_map<()[s0, s1] -> (s0, s1)> -> 2
+    return %a : tensor<?xf32, #m>
+  }
+}
+
+// -----
+
+// A check in a branch is no fact of every run.
+// CHECK: #[[M:.+]] = affine_map<()[s0, s1] -> (s1)>
+// CHECK-LABEL: func.func @main
+// CHECK-SAME:    %arg1: tensor<?xf32, #[[M]]>
+#l = affine_map<()[s0] -> (s0)>
+#m = affine_map<()[s0, s1] -> (s1)>
+module attributes {onnx.symbols = ["L", "M", ""]} {
+  func.func @main(%x: tensor<?xf32, #l>, %y: tensor<?xf32, #m>, %c: tensor<i1>) -> tensor<?xf32, #m> {
+    ssm.bind_dim %x[0] -> 0 : tensor<?xf32, #l>
+    ssm.bind_dim %y[0] -> 1 : tensor<?xf32, #m>
+    %r = "onnx.If"(%c) ({
+      ssm.bind_expr "same" affine_map<()[s0, s1] -> (s0, s1)> -> 2
+      onnx.Yield %y : tensor<?xf32, #m>
+    }, {
+      onnx.Yield %y : tensor<?xf32, #m>
+    }) : (tensor<i1>) -> tensor<?xf32, #m>
+    return %r : tensor<?xf32, #m>
+  }
+}
