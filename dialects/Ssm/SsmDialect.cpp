@@ -49,6 +49,14 @@ LogicalResult BindExprOp::verify() {
   return success();
 }
 
+LogicalResult ArenaOp::verify() {
+  if ((int64_t)getArena() < 0) // C1
+    return emitOpError("arena must not be negative");
+  if (getBytes().getNumDims() != 0 || getBytes().getNumResults() != 1) // C2
+    return emitOpError("bytes must have no dims and one result");
+  return success();
+}
+
 LogicalResult DispatchOp::verifySymbolUses(SymbolTableCollection &table) {
   auto callee = table.lookupNearestSymbolFrom<func::FuncOp>(*this, getCalleeAttr());
   if (!callee || !callee->hasAttr(kDispatchAttr)) // C1

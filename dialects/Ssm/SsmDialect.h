@@ -33,6 +33,9 @@ inline constexpr int64_t kPanelColumns = 32;
 /// On a mixer whose length is known at run time only: the form for short sequences, where it is another one.
 inline constexpr llvm::StringLiteral kShortFormAttr = "ssm.short_form";
 inline constexpr llvm::StringLiteral kSymbolsAttr = "ssm.symbols";
+/// On an operation whose results lie in arenas: for each the number of its arena, or -1, and the bytes from its start.
+inline constexpr llvm::StringLiteral kArenasAttr = "ssm.arenas";
+inline constexpr llvm::StringLiteral kOffsetsAttr = "ssm.offsets";
 inline constexpr llvm::StringLiteral kDimsAttr = "ssm.dims";
 inline constexpr llvm::StringLiteral kInputsAttr = "ssm.inputs";
 inline constexpr llvm::StringLiteral kOutputsAttr = "ssm.outputs";

@@ -57,6 +57,24 @@ def Ssm_BindExprOp : Ssm_Op<"bind_expr"> {
   let hasVerifier = 1;
 }
 
+def Ssm_ArenaOp : Ssm_Op<"arena"> {
+  let summary = "makes an arena for buffers that are placed in it";
+  let description = [{
+    Results of operations behind it lie in it where the attribute `ssm.arenas` has its number, at the bytes that
+    `ssm.offsets` tells for the result. It lives until its block ends.
+
+    | # | constraint |
+    |---|---|
+    | C1 | arena is not negative |
+    | C2 | bytes has no dims and one result |
+
+    Example: ssm.arena 0 of affine_map<()[s0] -> (s0 * 256)>
+  }];
+  let arguments = (ins I64Attr:$arena, AffineMapAttr:$bytes);
+  let assemblyFormat = "$arena `of` $bytes attr-dict";
+  let hasVerifier = 1;
+}
+
 def Ssm_DispatchOp : Ssm_Op<"dispatch", [Pure, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "runs one unit of compilation";
   let description = [{

@@ -171,8 +171,6 @@ Status Compilation::run() {
     bool refused = diagnostics.errors() && (phase.refusesNodes || outcome.phase >= (int)numIrPhases());
     return finish(refused ? kUserError : kInternalError, !refused);
   }
-  if (auto arena = (*module)->getAttrOfType<IntegerAttr>("ssm.arena"))
-    outcome.report.arena = arena.getInt();
   if (writes && failed(writeIr(*module, options.output, options.writeWeights)))
     return finish(kUserError, false);
   return finish(kFine, false);

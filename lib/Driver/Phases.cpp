@@ -163,10 +163,19 @@ void noteRaised(ModuleOp module, Report &report) {
   module->removeAttr(kMissedAttr);
 }
 
+void noteArena(ModuleOp module, Report &report) {
+  Attribute bytes = module->getAttr(kArenaAttr);
+  if (auto number = dyn_cast_or_null<IntegerAttr>(bytes))
+    report.arena = number.getInt();
+  else if (auto text = dyn_cast_or_null<StringAttr>(bytes))
+    report.arena = text.getValue().str();
+}
+
 void group(OpPassManager &pm, const CompilerOptions &) {
   pm.addPass(createNormaliseScans());
   pm.addPass(createPackWeights());
   pm.addPass(createFormDispatches());
+  pm.addPass(createPlanMemory());
   pm.addPass(createLowerGraph());
 }
 
@@ -181,7 +190,7 @@ constexpr Phase table[] = {
     {"fold", "symbolic shapes, constants", "onnx", fold, nullptr, nullptr, verifyFolded, noteModel, true},
     {"raise", "sequence mixers in place of their spellings", "ssm", raise, nullptr, nullptr, verifyFolded, noteRaised,
      false},
-    {"group", "dispatches and the host function", "", group, nullptr, nullptr, verifyGrouped, nullptr, true},
+    {"group", "dispatches and the host function", "", group, nullptr, nullptr, verifyGrouped, noteArena, true},
     {"lower", "dispatches on linalg, tensor, scf", "linalg", nullptr, nullptr, lower, verifyLowered, nullptr, true},
     {"target", "the LLVM dialect", "llvm", hostCode, machineCode, nullptr, verifyMachine, nullptr, false},
     {"pack", "large constants in the side file, as the kernels read them", "", nullptr, nullptr, nullptr, nullptr,

@@ -14,7 +14,8 @@ struct Report {
   std::vector<std::pair<std::string, double>> phases; // name and seconds
   llvm::json::Array raised, missed;
   std::optional<llvm::json::Array> verified; // only where it was asked for
-  int64_t constants = 0, arena = 0;                   // bytes
+  int64_t constants = 0;                              // bytes
+  llvm::json::Value arena = 0;                        // bytes, or how they depend on the sizes of inputs
   /// Writes DESIGN's JSON; gives the reason when it cannot.
   std::string write(llvm::StringRef path) const;
 };

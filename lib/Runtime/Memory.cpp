@@ -99,7 +99,33 @@ void ssmrt_free(ssmrt *rt, void *buffer) {
   putAway(call, block);
 }
 
-void *ssmrt_arena(ssmrt *rt, int64_t bytes) { return ssmrt_alloc(rt, bytes); }
+void *ssmrt_arena(ssmrt *rt, int64_t bytes) {
+  Call *call = callOf(rt);
+  if (bytes < 0 || bytes > kLargest)
+    failCall(rt, error(1, "an arena of %lld bytes is needed: a size that the model computed is impossible",
+                       (long long)bytes));
+  if (bytes > call->arenaNeeded)
+    call->arenaNeeded = bytes;
+  if (!call->arena || call->arena->bytes < bytes) {
+    free(call->arena);
+    int64_t rounded = bytes; // inputs that grow with each call would need a new arena each time
+    binOf(rounded);
+    call->arena = newBlock(rounded);
+    if (!call->arena)
+      failCall(rt, error(2, "out of memory: an arena of %lld bytes is needed", (long long)bytes));
+    call->arena->bytes = rounded;
+  }
+  Guard guard(call->lock);
+  call->now += bytes;
+  if (call->now > call->peak)
+    call->peak = call->now;
+  return call->arena + 1;
+}
+
+int64_t ssmrt_times(int64_t a, int64_t b) {
+  int64_t product;
+  return a < 0 || b < 0 || __builtin_mul_overflow(a, b, &product) ? -1 : product;
+}
 
 Call *ssm::newCall(ssm_model *model) {
   const ssm_model_desc &desc = ssm_generated_model;
@@ -126,6 +152,11 @@ void ssm::recycleBuffers(Call *call) {
   call->now = call->peak = 0;
   if (++call->serial % kIdleCalls)
     return;
+  if (call->arena && call->arena->bytes / 2 > call->arenaNeeded) {
+    free(call->arena);
+    call->arena = nullptr;
+  }
+  call->arenaNeeded = 0;
   for (Block *&bin : call->bins)
     for (Block **place = &bin; *place;) {
       Block *block = *place;
@@ -145,6 +176,7 @@ void ssm::deleteCall(Call *call) {
       free(bin);
       bin = next;
     }
+  free(call->arena);
   free(call);
 }
 

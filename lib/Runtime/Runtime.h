@@ -28,8 +28,10 @@ typedef struct ssmrt {
 
 extern int32_t ssm_generated_main(ssmrt *rt, const ssm_value *inputs, ssm_value *outputs);
 
-/* The arena of this call, 64-byte aligned, at least `bytes` long; asked for once, at the start. */
+/* The arena of this call, 64-byte aligned, at least `bytes` long; asked for once, at the start, and kept for later calls. */
 void *ssmrt_arena(ssmrt *rt, int64_t bytes);
+/* The product of two sizes; -1 when one is negative or the product is too large. */
+int64_t ssmrt_times(int64_t a, int64_t b);
 /* A buffer whose life the generated code ends itself; NULL is never given (a failure ends the call by longjmp). */
 void *ssmrt_alloc(ssmrt *rt, int64_t bytes);
 void ssmrt_free(ssmrt *rt, void *buffer);

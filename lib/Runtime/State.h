@@ -28,6 +28,8 @@ struct Call {
   int lock; // guards the lists: parallel bodies may allocate
   Block live;
   Block *bins[kNumBins];
+  Block *arena;
+  int64_t arenaNeeded; // the most that one of the last calls asked for
   int64_t now, peak, serial;
   const ssm_value *inputs;
   ssm_value *outputs;

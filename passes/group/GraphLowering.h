@@ -18,6 +18,11 @@ int32_t onnxDtype(mlir::Type t);
 /// Bytes of one element in a buffer.
 int64_t elementBytes(mlir::Type t);
 
+/// The value whose buffer a value is: views share that of their operand.
+mlir::Value bufferOf(mlir::Value v);
+/// Results of @main that are written where the caller wants them, with the first output that each is.
+llvm::SmallVector<std::pair<mlir::Value, int64_t>> directOutputs(mlir::func::FuncOp main);
+
 // Layout of ssm_value (include/ssm-mlir-c/model.h).
 constexpr int64_t kValueBytes = 152, kShapeOffset = 16, kDataOffset = 144;
 using Pred = mlir::arith::CmpIPredicate;
@@ -32,6 +37,7 @@ private:
   struct Scope {
     llvm::DenseMap<mlir::Value, mlir::Value> owned;                   // root value -> buffer
     llvm::DenseMap<mlir::Operation *, llvm::SmallVector<mlir::Value>> dies; // roots whose last use an operation is
+    llvm::SmallVector<mlir::Value> arenas;                            // made in this block, freed at its end
   };
   llvm::LogicalResult emitBlock(mlir::Block &block);
   llvm::LogicalResult emit(mlir::Operation *op);
@@ -56,6 +62,8 @@ private:
   mlir::Value count(mlir::RankedTensorType t);
   mlir::Value bytes(mlir::RankedTensorType t);
   mlir::Value pointer(mlir::Value v);
+  mlir::Value checkedBytes(mlir::RankedTensorType t);
+  void emitArena(ArenaOp op);
   mlir::Value allocate(mlir::Value bytes) { return h.call("ssmrt_alloc", h.ptr(), {rt, bytes}); }
   /// A buffer with v's elements that the caller owns.
   mlir::Value own(mlir::Value v);
@@ -64,7 +72,6 @@ private:
   void bind(int64_t symbol, mlir::Value size) { symbols[symbol] = size; }
   void setOwned(mlir::Value v, mlir::Value buffer);
   void freeScope();
-  mlir::Value root(mlir::Value v);
   void planLifetimes(mlir::Block &block, Scope &scope);
   void fail(mlir::Value condition, const llvm::Twine &message, mlir::Value x, mlir::Value y);
   static std::string nodeName(mlir::Location loc);
@@ -76,6 +83,7 @@ private:
   llvm::DenseMap<mlir::Value, mlir::Value> pointers;
   llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value>> runtimeDims; // of results of control flow, block arguments, sequence elements
   llvm::DenseMap<int64_t, mlir::Value> symbols;
+  llvm::DenseMap<int64_t, mlir::Value> arenas;
   llvm::DenseMap<mlir::Value, int64_t> outputs; // values written directly into an output
   llvm::SmallVector<Scope *> scopes;
   llvm::SmallVector<mlir::Attribute> side, profile;

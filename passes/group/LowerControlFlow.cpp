@@ -209,7 +209,7 @@ LogicalResult GraphLowering::emitScan(onnx::ScanOp op) {
     auto type = cast<RankedTensorType>(r.getType());
     auto rowDims = onnx::getDimExprs(type);
     grows.push_back(!isBound(ArrayRef(rowDims).drop_front()));
-    results.push_back(grows.back() ? h.call("ssmrt_rows_new", h.ptr(), {rt}) : allocate(bytes(type)));
+    results.push_back(grows.back() ? h.call("ssmrt_rows_new", h.ptr(), {rt}) : makePlace(r));
     if (grows.back())
       init.append(type.getRank() - 1, h.constant(0));
   }
@@ -276,10 +276,8 @@ LogicalResult GraphLowering::emitScan(onnx::ScanOp op) {
       continue;
     }
     auto type = cast<RankedTensorType>(r.getType());
-    if (!grows[i - carried]) {
-      setOwned(r, results[i - carried]);
+    if (!grows[i - carried])
       continue;
-    }
     SmallVector<Value> dims = {length};
     Value n = h.mul(length, h.constant(elementBytes(type.getElementType())));
     for (int64_t d = 1; d < type.getRank(); ++d) {

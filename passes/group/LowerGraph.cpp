@@ -113,7 +113,17 @@ Value GraphLowering::count(RankedTensorType t) {
 }
 Value GraphLowering::bytes(RankedTensorType t) { return h.mul(count(t), h.constant(elementBytes(t.getElementType()))); }
 
-Value GraphLowering::root(Value v) {
+/// The bytes of a value, or an impossible number where they are too many or a size is negative.
+Value GraphLowering::checkedBytes(RankedTensorType t) {
+  if (t.hasStaticShape())
+    return bytes(t);
+  Value n = h.constant(elementBytes(t.getElementType()));
+  for (AffineExpr e : onnx::getDimExprs(t))
+    n = h.call("ssmrt_times", h.i64(), {n, size(e)});
+  return n;
+}
+
+Value ssm::bufferOf(Value v) {
   while (Operation *def = v.getDefiningOp()) {
     if (!isViewOp(def) || def->getNumOperands() == 0)
       break;
@@ -127,7 +137,7 @@ void GraphLowering::planLifetimes(Block &block, Scope &scope) {
   for (Operation &op : block)
     op.walk([&](Operation *inner) {
       for (Value v : inner->getOperands())
-        last[root(v)] = &op;
+        last[bufferOf(v)] = &op;
     });
   for (auto [v, op] : last)
     if (!op->hasTrait<OpTrait::IsTerminator>())
@@ -142,7 +152,17 @@ void GraphLowering::setOwned(Value v, Value buffer) {
 void GraphLowering::freeScope() {
   for (auto [v, buffer] : scopes.back()->owned)
     h.call("ssmrt_free", {}, {rt, buffer});
+  for (Value memory : scopes.back()->arenas)
+    h.call("ssmrt_free", {}, {rt, memory});
   scopes.back()->owned.clear();
+}
+
+SmallVector<std::pair<Value, int64_t>> ssm::directOutputs(func::FuncOp main) {
+  SmallVector<std::pair<Value, int64_t>> outputs;
+  for (auto [i, v] : llvm::enumerate(main.getBody().front().getTerminator()->getOperands()))
+    if (Operation *def = v.getDefiningOp(); def && (isa<DispatchOp>(def) || def->getName().getStringRef() == "onnx.Concat"))
+      outputs.push_back({v, i});
+  return outputs;
 }
 
 Value GraphLowering::pointer(Value v) {
@@ -224,12 +244,26 @@ void GraphLowering::emitView(Operation *op) {
   }
 }
 
-/// Memory for a value that is computed now: an output, or a buffer.
+void GraphLowering::emitArena(ArenaOp op) {
+  Value n = size(op.getBytes().getResult(0));
+  bool ofCall = op->getBlock()->getParentOp()->getParentOp() == module;
+  Value memory = h.call(ofCall ? "ssmrt_arena" : "ssmrt_alloc", h.ptr(), {rt, n});
+  arenas[op.getArena()] = memory;
+  if (!ofCall)
+    scopes.back()->arenas.push_back(memory);
+}
+
+/// Memory for a value that is computed now: an output, its place in an arena, or a buffer.
 Value GraphLowering::makePlace(Value v) {
   auto type = cast<RankedTensorType>(v.getType());
   auto it = outputs.find(v);
-  if (it == outputs.end())
-    setOwned(v, allocate(bytes(type)));
+  unsigned number = cast<OpResult>(v).getResultNumber();
+  auto in = v.getDefiningOp()->getAttrOfType<DenseI64ArrayAttr>(kArenasAttr);
+  if (it == outputs.end() && in && in[number] >= 0)
+    pointers[v] = h.offset(arenas.lookup(in[number]),
+                           size(v.getDefiningOp()->getAttrOfType<AffineMapAttr>(kOffsetsAttr).getValue().getResult(number)));
+  else if (it == outputs.end())
+    setOwned(v, allocate(checkedBytes(type)));
   else
     pointers[v] = h.call("ssmrt_output", h.ptr(),
                          {rt, h.offset(out, kValueBytes * it->second), h.constant32(onnxDtype(type.getElementType())),
@@ -287,6 +321,10 @@ LogicalResult GraphLowering::emit(Operation *op) {
     return success();
   if (auto x = dyn_cast<DispatchOp>(op))
     return emitDispatch(x);
+  if (auto x = dyn_cast<ArenaOp>(op)) {
+    emitArena(x);
+    return success();
+  }
   if (auto x = dyn_cast<BindDimOp>(op)) {
     if (!symbols.count(x.getSymbol()))
       bind(x.getSymbol(), sizesOf(x.getValue())[x.getAxis()]);
@@ -418,9 +456,8 @@ LogicalResult GraphLowering::run(func::FuncOp main) {
                                                        : h.constant(t.getDimSize(i)));
     runtimeDims[arg] = dims;
   }
-  for (auto [i, v] : llvm::enumerate(main.getBody().front().getTerminator()->getOperands()))
-    if (Operation *def = v.getDefiningOp(); def && (isa<DispatchOp>(def) || def->getName().getStringRef() == "onnx.Concat"))
-      outputs.try_emplace(v, i);
+  for (auto [v, index] : directOutputs(main))
+    outputs.try_emplace(v, index);
   Scope scope;
   scopes.push_back(&scope);
   if (failed(emitBlock(main.getBody().front())))

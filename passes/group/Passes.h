@@ -11,9 +11,10 @@ namespace ssm {
 #define GEN_PASS_REGISTRATION
 #include "passes/group/Passes.h.inc"
 
-/// Module attributes with the constants (StoredConstant each, 64-byte aligned in order) of the two constant regions.
-inline constexpr llvm::StringLiteral kEmbeddedAttr = "ssm.embedded";
+/// Module attribute with the constants (StoredConstant each, 64-byte aligned in order) of the side file.
 inline constexpr llvm::StringLiteral kSideAttr = "ssm.side";
+/// Module attribute with the bytes of the arena of a call: a number, or a text where they depend on sizes of inputs.
+inline constexpr llvm::StringLiteral kArenaAttr = "ssm.arena";
 /// Module attribute with the name of each profile id.
 inline constexpr llvm::StringLiteral kProfileAttr = "ssm.profile";
 /// A constant as a library holds it (docs/internals.md, section 4), as it is or in panels.

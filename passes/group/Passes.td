@@ -48,13 +48,30 @@ def NormaliseScans : Pass<"ssm-normalise-scans", "::mlir::ModuleOp"> {
   let dependentDialects = ["::ssm::SsmDialect", "::ssm::onnx::OnnxDialect"];
 }
 
+def PlanMemory : Pass<"ssm-plan-memory", "::mlir::ModuleOp"> {
+  let summary = "places the buffers of a call in one arena";
+  let description = [{
+    Gives every buffer whose sizes are known when the call starts an offset in the arena of @main, so that buffers which
+    do not live at the same time share memory. Offsets are multiples of 64 and expressions of symbols, computed once.
+    Buffers inside of loops and branches whose sizes only the arguments of a body tell are in an arena of that body.
+    Which buffer lies above which is decided at compile time, at typical sizes, and holds at all sizes.
+
+        %a = ssm.dispatch @f(%x) ...          ssm.arena 0 of affine_map<()[s0] -> (s0 * 256)>
+        %b = ssm.dispatch @g(%a) ...    ->    %a = ssm.dispatch @f(%x) ... {ssm.arenas = array<i64: 0>,
+                                                                         ssm.offsets = affine_map<() -> (0)>}
+                                              %b = ssm.dispatch @g(%a) ... {ssm.arenas = array<i64: 0>,
+                                                                         ssm.offsets = affine_map<()[s0] -> (s0 * 128)>}
+  }];
+  let statistics = [Statistic<"numPlaced", "placed buffers", "buffers that lie in an arena">];
+  let dependentDialects = ["::ssm::SsmDialect"];
+}
+
 def LowerGraph : Pass<"ssm-lower-graph", "::mlir::ModuleOp"> {
   let summary = "turns @main into host code: allocation, shape arithmetic, control flow and calls of dispatches";
   let description = [{
-    Replaces @main by `ssm_generated_main` (docs/internals.md, section 5) in func, scf, arith and llvm. Buffers of the top
-    level whose sizes are known at entry lie in one arena, planned by liveness; others are allocated. Constants are
-    offsets into one of two regions, the embedded and the side one, listed in the module attributes ssm.embedded and
-    ssm.side.
+    Replaces @main by `ssm_generated_main` (docs/internals.md, section 5) in func, scf, arith and llvm. Buffers lie where
+    ssm-plan-memory has placed them; others are allocated when they are made and freed after their last use. Large
+    constants are offsets into the region of the side file, listed in the module attribute ssm.side.
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::scf::SCFDialect", "::mlir::LLVM::LLVMDialect",
     "::mlir::func::FuncDialect"];

@@ -45,3 +45,19 @@ func.func @pack_stack(%x: tensor<3x4x40xf32>) {
   %p = ssm.pack %x : tensor<3x4x40xf32> -> tensor<2x4x32xf32>
   return
 }
+
+// -----
+
+func.func @arena_c1() {
+  // expected-error @+1 {{arena must not be negative}}
+  ssm.arena -1 of affine_map<()[s0] -> (s0)>
+  return
+}
+
+// -----
+
+func.func @arena_c2() {
+  // expected-error @+1 {{bytes must have no dims and one result}}
+  ssm.arena 0 of affine_map<()[s0] -> (s0, 64)>
+  return
+}

@@ -111,3 +111,10 @@ func.func @general(%x: tensor<?x4xf32>, %h0: tensor<4xf32>, %w: tensor<4xf32>) -
   }
   return %y, %h, %o : tensor<?x4xf32>, tensor<4xf32>, tensor<?x4xf32>
 }
+
+// CHECK-LABEL: func @arena
+func.func @arena() {
+  // CHECK: ssm.arena 3 of #{{.*}}
+  ssm.arena 3 of affine_map<()[s0] -> (s0 * 256)>
+  return
+}

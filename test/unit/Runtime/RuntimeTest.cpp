@@ -10,6 +10,7 @@
 #include <malloc.h>
 #include <string>
 #include <thread>
+#include <unistd.h>
 #include <vector>
 
 namespace {
@@ -47,6 +48,12 @@ void writeSideFile(const std::string &path, const std::string &hash, int64_t byt
   file.write(reinterpret_cast<char *>(&length), 8);
   file << header;
   file.write(reinterpret_cast<char *>(factors), 64);
+}
+
+int64_t residentBytes() {
+  int64_t size = 0, resident = 0;
+  std::ifstream("/proc/self/statm") >> size >> resident;
+  return resident * sysconf(_SC_PAGESIZE);
 }
 
 std::string besideLibrary() { return std::filesystem::path(SSM_TEST_MODEL).replace_extension("safetensors"); }
@@ -279,6 +286,21 @@ TEST_F(Runtime, ManyThreadsOnOneModel) {
   for (std::thread &t : threads)
     t.join();
   EXPECT_EQ(wrong, 0);
+}
+
+TEST_F(Runtime, ArenaGrowsAndShrinks) {
+  for (int64_t length : {3, 400000, 5}) {
+    setLength(length);
+    library().freeValue(&outputs[0]);
+    ASSERT_EQ(run(), 0) << error();
+    EXPECT_EQ(static_cast<float *>(outputs[0].data)[3 * length - 1], 4);
+  }
+  EXPECT_GE(library().peakBytes(model), 400000 * 12);
+  // A large arena that later calls have no use for goes back to the system.
+  int64_t before = residentBytes();
+  for (int i = 0; i < 40; ++i)
+    ASSERT_EQ(run(), 0) << error();
+  EXPECT_LT(residentBytes(), before - 3000000);
 }
 
 TEST_F(Runtime, ParallelForCanBeReplaced) {
