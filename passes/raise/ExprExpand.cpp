@@ -501,6 +501,8 @@ ExprRef Exprs::expandSlice(Operation *op, ArrayRef<AffineExpr> indices) {
       last = true;
     if (last)
       start = dims[axis] - 1;
+    else if (first && first.getValue() < 0 && isNonNegative(dims[axis] + first.getValue()))
+      start = dims[axis] + first.getValue();
     else if (simplified(start - dims[axis] + 1) != number(0) && !(size && first && first.getValue() >= 0))
       return nullptr;
     where[axis] = start + indices[axis] * by.getValue();

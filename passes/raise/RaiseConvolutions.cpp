@@ -2,13 +2,14 @@
 // Expects: @main after fold. Leaves: ssm.causal_conv for at most 32 fixed taps or with a history, ssm.long_conv for
 // more. A value is one of them when its element at time t is a sum over taps j of w[j] x[t - K + 1 + j], x read from
 // before its first element as zero or as the end of another tensor. Spellings: Conv with any padding, a Slice of it,
-// Concat or Pad in front; shifted slices multiplied and added; a Toeplitz matrix gathered from the taps. Each
-// convolution, sum and product is looked at once.
+// Concat or Pad in front; shifted slices multiplied and added; a Toeplitz matrix gathered from the taps; spectra
+// multiplied. Each convolution, sum, product and transform is looked at once.
 //===----------------------------------------------------------------------===//
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "passes/raise/Convolution.h"
 #include "passes/raise/Passes.h"
 #include "passes/raise/Provenance.h"
+#include "passes/raise/SpectralConvolution.h"
 
 using namespace mlir;
 using namespace ssm;
@@ -179,7 +180,7 @@ struct RaiseConvolutionsPass : ssm::impl::RaiseConvolutionsBase<RaiseConvolution
     if (!main)
       return;
     SizeSymbols sizes = IndexSpace::sizeSymbols(getOperation());
-    SmallVector<Operation *> slices, convolutions, sums, products;
+    SmallVector<Operation *> slices, convolutions, sums, products, transforms;
     SmallVector<Block *> blocks;
     main.walk([&](Block *block) { blocks.push_back(block); });
     main.walk([&](Operation *op) {
@@ -188,6 +189,8 @@ struct RaiseConvolutionsPass : ssm::impl::RaiseConvolutionsBase<RaiseConvolution
         slices.push_back(op);
       else if (name == "onnx.Conv")
         convolutions.push_back(op);
+      else if (name == "onnx.DFT")
+        transforms.push_back(op);
       else if (name == "onnx.Add")
         sums.push_back(op);
       else if (name == "onnx.MatMul" || name == "onnx.Einsum" || name == "onnx.ReduceSum")
@@ -214,6 +217,11 @@ struct RaiseConvolutionsPass : ssm::impl::RaiseConvolutionsBase<RaiseConvolution
     run(SmallVector<Operation *>(llvm::reverse(sums)), matchShifts);
     run(products, matchToeplitz);
     run(products, matchShifts);
+    for (Operation *transform : transforms) {
+      std::string missed;
+      if (!raiseSpectralConvolution(transform, missed) && !missed.empty())
+        noteMissed(transform, "long convolution: " + missed);
+    }
     for (Block *block : llvm::reverse(blocks))
       eraseDead(*block);
   }
