@@ -73,6 +73,7 @@ add $(($(sum '.*\[  PASSED  \] ([0-9]+) tests?\..*') + $(sum '.*[^0-9]([0-9]+) p
 check "generated sources are current" "$root/scripts/check-generated.sh"
 check "generated documentation is current" "$python" "$root/scripts/generate-docs.py" --check
 if ((every == 1)); then
+  suite "all spellings" env SSM_BUILD="$root/build" "$python" -m pytest -q "$root/test/spellings"
   suite "all mixer tests" env SSM_BUILD="$root/build" "$python" -m pytest -q "$root/test/mixers"
 fi
 suite "ONNX backend tests" "$python" "$root/test/conformance/run.py" --ssmc "$bin/ssmc" --every "$every"

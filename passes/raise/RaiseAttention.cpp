@@ -7,6 +7,7 @@
 #include "mlir/Analysis/TopologicalSortUtils.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "passes/raise/AttentionScore.h"
+#include "passes/raise/AttentionSink.h"
 #include "passes/raise/Passes.h"
 #include "passes/raise/Provenance.h"
 
@@ -23,13 +24,6 @@ namespace {
 /// Sizes of the parts of each axis of the result, outermost first.
 using Parts = SmallVector<SmallVector<AffineExpr>>;
 
-struct Softmax {
-  Element enters;        // the score element
-  Element probabilities; // the softmax's own element; no tensor when it is divided after the product
-  bool zeroRows = false;
-  SmallVector<Operation *> nodes;
-};
-
 class Attempt {
 public:
   Attempt(const SizeSymbols &sizes, Operation *root) : space(sizes), reader(space), root(root) {}
@@ -39,10 +33,6 @@ public:
   Outcome run(Parts &parts, std::string &missed);
 
 private:
-  bool matchProbabilities(const Element &e, unsigned j, Softmax &found);
-  bool matchSum(const Element &exponential, const Element &sum, unsigned j, Softmax &found);
-  bool matchReciprocalSum(const Element &exponential, const Element &factor, unsigned j, Softmax &found);
-  bool isEmptyRow(const Element &condition, const Element &softmax, Softmax &found, unsigned j);
   Outcome rewrite(const Softmax &softmax, const Element &weights, const Element &values, unsigned j, double scale,
                   Parts &parts, std::string &missed);
   Outcome split(const SplitRequest &request, Parts &parts);
@@ -53,153 +43,6 @@ private:
   SmallVector<unsigned> outer;             // iterators of the result, in order
   SmallVector<SmallVector<unsigned>> axes; // the same by axis
 };
-
-bool Attempt::matchSum(const Element &exponential, const Element &sum, unsigned j, Softmax &found) {
-  Element e = reader.rootOfFloat(exponential), s = reader.rootOfFloat(sum);
-  if (reader.operatorOf(e) != "Exp")
-    return false;
-  auto total = reader.reduction(s);
-  if (!total || total->kind != "Sum")
-    return false;
-  unsigned over = 0;
-  int wide = 0;
-  for (unsigned it : total->over)
-    if (!space[it].n.is(1) || total->over.size() == 1)
-      over = it, ++wide;
-  if (wide != 1)
-    return false;
-  std::map<unsigned, Subscript> to;
-  for (unsigned it : total->over)
-    to[it] = it == over ? Subscript::atom(j) : Subscript(0);
-  if (space[over].n != space[j].n || !reader.equal(reader.substitute(total->operand, to), e))
-    return false;
-  Operation *exp = e.tensor.getDefiningOp();
-  found.nodes.append({exp, s.tensor.getDefiningOp()});
-  auto operands = reader.operandsOf(e);
-  if (!operands)
-    return false;
-  found.enters = (*operands)[0];
-  // A maximum taken off first changes nothing.
-  Element difference = reader.rootOfFloat(found.enters);
-  if (reader.operatorOf(difference) == "Sub") {
-    auto terms = reader.operandsOf(difference);
-    if (terms) {
-      Element maximum = reader.rootOfFloat((*terms)[1]);
-      auto max = reader.reduction(maximum);
-      if (max && max->kind == "Max" && max->over.size() == 1 && space[max->over[0]].n == space[j].n &&
-          reader.equal(reader.substitute(max->operand, {{max->over[0], Subscript::atom(j)}}), (*terms)[0])) {
-        found.nodes.append({difference.tensor.getDefiningOp(), maximum.tensor.getDefiningOp()});
-        found.enters = (*terms)[0];
-      }
-    }
-  }
-  return true;
-}
-
-bool Attempt::matchReciprocalSum(const Element &exponential, const Element &factor, unsigned j, Softmax &found) {
-  Element f = reader.rootOfFloat(factor);
-  StringRef name = reader.operatorOf(f);
-  auto operands = reader.operandsOf(f);
-  if (!operands)
-    return false;
-  found.nodes.push_back(f.tensor.getDefiningOp());
-  if (name == "Reciprocal")
-    return matchSum(exponential, (*operands)[0], j, found);
-  if (name == "Div" && reader.number(reader.root((*operands)[0])) == 1.0)
-    return matchSum(exponential, (*operands)[1], j, found);
-  if (name == "Pow" && reader.number(reader.root((*operands)[1])) == -1.0)
-    return matchSum(exponential, (*operands)[0], j, found);
-  return false;
-}
-
-bool Attempt::matchProbabilities(const Element &e, unsigned j, Softmax &found) {
-  Element p = reader.rootOfFloat(e);
-  StringRef name = reader.operatorOf(p);
-  Operation *op = p.tensor.getDefiningOp();
-  auto overJ = [&](Operation *softmax, const Element &at) {
-    int64_t axis = onnx::intAttr(softmax, "axis", -1);
-    axis = axis < 0 ? axis + at.at.size() : axis;
-    for (auto [k, index] : llvm::enumerate(at.at))
-      if ((int64_t)k == axis ? index != Subscript::atom(j) : space.depends(index, j))
-        return false;
-    return reader.dims(at.tensor)[axis] == space[j].n;
-  };
-  found.probabilities = p;
-  if (name == "Softmax") {
-    found.nodes.push_back(op);
-    found.enters = {op->getOperand(0), p.at};
-    return overJ(op, p);
-  }
-  auto operands = reader.operandsOf(p);
-  if (!operands)
-    return false;
-  found.nodes.push_back(op);
-  if (name == "Div")
-    return matchSum((*operands)[0], (*operands)[1], j, found);
-  if (name == "Mul") {
-    Softmax saved = found;
-    if (matchReciprocalSum((*operands)[0], (*operands)[1], j, found))
-      return true;
-    found = saved;
-    return matchReciprocalSum((*operands)[1], (*operands)[0], j, found);
-  }
-  if (name == "Exp") {
-    Element log = reader.rootOfFloat((*operands)[0]);
-    Operation *softmax = log.tensor.getDefiningOp();
-    if (reader.operatorOf(log) == "LogSoftmax") {
-      found.nodes.push_back(softmax);
-      found.enters = {softmax->getOperand(0), log.at};
-      return overJ(softmax, log);
-    }
-    return false;
-  }
-  if (name == "Where") { // rows without any key become zero
-    if (reader.number(reader.root((*operands)[1])) != 0.0)
-      return false;
-    if (reader.number(reader.root((*operands)[0])) == 0.0) // there is no such row
-      return matchProbabilities((*operands)[2], j, found);
-    Softmax inner;
-    if (!matchProbabilities((*operands)[2], j, inner) || inner.zeroRows ||
-        !isEmptyRow((*operands)[0], (*operands)[2], inner, j))
-      return false;
-    found.nodes.append(inner.nodes);
-    found.enters = inner.enters;
-    found.zeroRows = true;
-    return true;
-  }
-  return false;
-}
-
-/// The condition holds exactly for rows in which every score is minus infinity: their softmax is not a number, or the
-/// largest value of what is added to the scores is minus infinity.
-bool Attempt::isEmptyRow(const Element &condition, const Element &softmax, Softmax &found, unsigned j) {
-  Element c = reader.root(condition);
-  auto operands = reader.operandsOf(c);
-  if (!operands)
-    return false;
-  found.nodes.push_back(c.tensor.getDefiningOp());
-  StringRef name = reader.operatorOf(c);
-  if (name == "IsNaN")
-    return reader.equal((*operands)[0], softmax);
-  Element largest;
-  constexpr double inf = std::numeric_limits<double>::infinity();
-  if (name == "Equal" && reader.number(reader.rootOfFloat((*operands)[1])) == -inf)
-    largest = reader.rootOfFloat((*operands)[0]);
-  else if (name == "IsInf" && onnx::intAttr(c.tensor.getDefiningOp(), "detect_negative", 1))
-    largest = reader.rootOfFloat((*operands)[0]);
-  else
-    return false;
-  auto max = reader.reduction(largest);
-  if (!max || max->kind != "Max" || max->over.size() != 1 || space[max->over[0]].n != space[j].n)
-    return false;
-  found.nodes.push_back(largest.tensor.getDefiningOp());
-  Element added = reader.rootOfFloat(reader.substitute(max->operand, {{max->over[0], Subscript::atom(j)}}));
-  Element enters = reader.rootOfFloat(found.enters);
-  if (reader.equal(added, enters))
-    return true;
-  auto terms = reader.operatorOf(enters) == "Add" ? reader.operandsOf(enters) : std::nullopt;
-  return terms && llvm::any_of(*terms, [&](const Element &t) { return reader.equal(reader.rootOfFloat(t), added); });
-}
 
 Attempt::Outcome Attempt::split(const SplitRequest &request, Parts &parts) {
   for (auto [axis, iterators] : llvm::enumerate(axes))
@@ -253,9 +96,10 @@ Attempt::Outcome Attempt::run(Parts &parts, std::string &missed) {
     for (int weights : {0, 1}) {
       Element w = reader.substitute(c->factors[weights], ones), v = reader.substitute(c->factors[1 - weights], ones);
       Softmax softmax;
-      bool matches = divisor  ? matchSum(w, *divisor, summed[0], softmax)
-                     : factor ? matchReciprocalSum(w, *factor, summed[0], softmax)
-                              : matchProbabilities(w, summed[0], softmax);
+      SoftmaxMatcher matcher(reader);
+      bool matches = divisor  ? matcher.matchQuotient(w, *divisor, summed[0], softmax)
+                     : factor ? matcher.matchFactor(w, *factor, summed[0], softmax)
+                              : matcher.match(w, summed[0], softmax);
       if (!matches)
         continue;
       if (divisor || factor) {
@@ -395,6 +239,14 @@ Attempt::Outcome Attempt::rewrite(const Softmax &softmax, const Element &weights
     }
   }
 
+  std::optional<AttentionSink> sink;
+  if (softmax.sink || softmax.sinkNumber)
+    sink.emplace(reader, softmax, ArrayRef(positions).drop_back());
+  if (sink && !sink->isValid()) {
+    missed = "the score that takes part in the softmax without a value is not one for each row";
+    return Outcome::No;
+  }
+
   SmallVector<Operation *> nodes = softmax.nodes;
   nodes.append(region.nodes);
   nodes.push_back(root);
@@ -425,6 +277,15 @@ Attempt::Outcome Attempt::rewrite(const Softmax &softmax, const Element &weights
     types.push_back(resultTypeOf(space, of, *probabilities, {*i, j}, dims, weightsMap, context));
     maps.push_back(weightsMap);
   }
+  if (sink) {
+    SmallVector<AffineExpr> sizes, exprs;
+    for (unsigned it : ArrayRef(positions).drop_back()) {
+      sizes.push_back(space.toAffine(space[it].n, context));
+      exprs.push_back(getAffineDimExpr(dims.lookup(it), context));
+    }
+    types.insert(types.begin() + 1, onnx::withDims(scoreType, sizes));
+    maps.insert(maps.begin() + operands.size() + 1, AffineMap::get(dims.size(), 0, exprs, context));
+  }
   OperationState state(loc, AttentionOp::getOperationName());
   state.addOperands(operands);
   state.addTypes(types);
@@ -433,17 +294,40 @@ Attempt::Outcome Attempt::rewrite(const Softmax &softmax, const Element &weights
     mapAttrs.push_back(AffineMapAttr::get(m));
   state.addAttribute("indexing_maps", b.getArrayAttr(mapAttrs));
   state.addAttribute("scale", b.getF64FloatAttr(factor));
-  state.addAttribute("masked_rows", b.getStringAttr(softmax.zeroRows ? "zero" : "nan"));
-  state.addAttribute(AttentionOp::getResultSegmentSizeAttr(), b.getDenseI32ArrayAttr({1, 0, probabilities ? 1 : 0}));
+  state.addAttribute("masked_rows", b.getStringAttr(softmax.zeroRows || sink ? "zero" : "nan"));
+  state.addAttribute(AttentionOp::getResultSegmentSizeAttr(),
+                     b.getDenseI32ArrayAttr({1, sink ? 1 : 0, probabilities ? 1 : 0}));
   Region *body = state.addRegion();
   if (!region.isIdentity() || !region.modifiers.empty())
     body->push_back(region.take());
   Operation *op = b.create(state);
 
-  Value output = reshapeTo(b, loc, op->getResult(0), cast<RankedTensorType>(root->getResult(0).getType()));
+  Value output = op->getResult(0);
+  if (sink) {
+    sink->build(b, loc, op->getResult(1));
+    SmallVector<unsigned> order = outer;
+    for (unsigned it : {*i, *f})
+      if (!llvm::is_contained(order, it))
+        order.push_back(it);
+    output = sink->scale(b, loc, output, order);
+  }
+  output = reshapeTo(b, loc, output, cast<RankedTensorType>(root->getResult(0).getType()));
   if (probabilities) {
-    Value old = softmax.probabilities.tensor;
-    old.replaceAllUsesWith(reshapeTo(b, loc, op->getResult(1), cast<RankedTensorType>(old.getType())));
+    Value old = softmax.probabilities.tensor, weights = op->getResults().back();
+    if (sink) {
+      SmallVector<unsigned> order;
+      for (const Axis &a : *probabilities) {
+        for (const Axis::Part &p : a.parts)
+          order.push_back(p.iterator);
+        if (a.parts.empty())
+          order.push_back(j);
+      }
+      for (unsigned it : {*i, j})
+        if (!llvm::is_contained(order, it))
+          order.push_back(it);
+      weights = sink->scale(b, loc, weights, order);
+    }
+    old.replaceAllUsesWith(reshapeTo(b, loc, weights, cast<RankedTensorType>(old.getType())));
   }
   root->getResult(0).replaceAllUsesWith(output);
   if (probabilities)
