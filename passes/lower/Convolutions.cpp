@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 #include "dialects/Ssm/SsmDialect.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
+#include "passes/lower/FourierConvolution.h"
 #include "passes/lower/MixerLoops.h"
 #include "passes/lower/Registry.h"
 
@@ -15,6 +16,7 @@ namespace {
 constexpr int64_t kTimeBlock = 16; // steps summed at once
 constexpr int64_t kTimePart = 64;  // steps of a short convolution that one thread takes at a time
 constexpr int64_t kTapsInHand = 8; // weights that stay in registers
+constexpr int64_t kShortKernel = 192; // taps from which on transforms are surely faster
 
 class Convolution {
 public:
@@ -24,6 +26,7 @@ public:
   void lower();
 
 private:
+  void sum();
   void chooseLanes();
   void line(Values at, Value from, Value to);
   void overTime(Values at);
@@ -84,6 +87,24 @@ void Convolution::lower() {
   }
   output = l.result(0);
   chooseLanes();
+  auto form = op->getAttrOfType<StringAttr>("form");
+  if (!isLong || !form || form.getValue() != "chunked")
+    return sum();
+  auto transform = [&] { FourierConvolution(l, input, weight, output, time, reverse).lower(); };
+  if (!op->hasAttr(kShortFormAttr))
+    return transform();
+  // Whichever is faster for a length that is only known now.
+  Value small = l.less(l.smaller(length, count), l.index(kShortKernel));
+  auto choice = scf::IfOp::create(b, small, /*withElseRegion=*/true);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(choice.thenBlock());
+  sum();
+  b.setInsertionPointToStart(choice.elseBlock());
+  transform();
+}
+
+/// Every product, summed.
+void Convolution::sum() {
   // Positions lie side by side: all of them for a part of time, then the next part, so that memory is read in order.
   bool parted = lane != time && !isLong;
   Values counts;

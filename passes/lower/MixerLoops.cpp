@@ -294,7 +294,10 @@ void MixerLoops::parallelOver(ArrayRef<Value> counts, Value workEach, llvm::func
     count = mul(count, c);
   OpBuilder::InsertionGuard guard(b);
   Value begin = index(0), end = count;
-  bool inner = !isa<func::FuncOp>(b.getInsertionBlock()->getParentOp()); // in a loop: this is a part of one step
+  Operation *parent = b.getInsertionBlock()->getParentOp();
+  while (isa<scf::IfOp>(parent))
+    parent = parent->getParentOp();
+  bool inner = !isa<func::FuncOp>(parent); // in a loop: this is a part of one step
   if (!inner) {
     Value chunk = arith::CeilDivSIOp::create(b, index(kGrain), arith::MaxSIOp::create(b, workEach, one));
     auto outer = scf::ParallelOp::create(b, ValueRange{begin}, ValueRange{count}, ValueRange{chunk});

@@ -63,21 +63,49 @@ def test_causal_conv(tmp_path, variant, order):
         check(built, length, variant == "reverse", element, taps)
 
 
+def long_conv(tmp, element, axes, kernel, dims, *, reverse=False, form="convolution", guard=""):
+    wide = "f64" if element == "f64" else "f32"
+    space = Space({**dims, "t": "s0", "j": "s1"})
+    body = (f"  %r0 = ssm.long_conv input(%a0 : {space.text(element, axes)}) kernel(%a1 : {space.text(wide, kernel)}) "
+            f"{{form = \"{form}\", indexing_maps = [{space.map(axes)}, {space.map(kernel)}, {space.map(axes)}]"
+            f"{', reverse' if reverse else ''}{guard}}} -> {space.text(element, axes)}")
+    compiled = Dispatch(tmp, body, [space.type(element, axes), space.type(wide, kernel)], [space.type(element, axes)], 2)
+
+    def check(length, taps):
+        rng = np.random.default_rng(length)
+        values, rows = [length, taps], [d for d in dims]
+        x, k = data(rng, element, space.shape(axes, values)), data(rng, wide, space.shape(kernel, values))
+        out = reference.long_conv(space.expand(x, axes, rows + ["t"], values).reshape(-1, length) if length else np.zeros((1, 0)),
+                                  space.expand(k, kernel, rows + ["j"], values).reshape(-1, taps), reverse=reverse)
+        got = compiled([x, k], values)[0]
+        if length:
+            assert_close(got, space.contract(out, axes, rows + ["t"], values), element, 64 * taps)
+        else:
+            assert got.size == 0
+    return check
+
+
+@pytest.mark.parametrize("form", ["convolution", "chunked"])
 @pytest.mark.parametrize("order", ["bdt", "btd"])
 @pytest.mark.parametrize("variant", ["f32", "reverse", "bf16", "f64"])
-def test_long_conv(tmp_path, variant, order):
+def test_long_conv(tmp_path, variant, order, form):
     element = variant if variant in ("f64", "bf16") else "f32"
-    wide = "f64" if element == "f64" else "f32"
-    space = Space({"b": 2, "d": 19, "t": "s0", "j": "s1"})
-    axes, kernel = list(order), list("dj")
-    body = (f"  %r0 = ssm.long_conv input(%a0 : {space.text(element, axes)}) kernel(%a1 : {space.text(wide, kernel)}) "
-            f"{{indexing_maps = [{space.map(axes)}, {space.map(kernel)}, {space.map(axes)}]{', reverse' if variant == 'reverse' else ''}}} -> "
-            f"{space.text(element, axes)}")
-    compiled = Dispatch(tmp_path, body, [space.type(element, axes), space.type(wide, kernel)], [space.type(element, axes)], 2)
-    rng = np.random.default_rng(1)
-    for length, taps in [(0, 5), (1, 1), (7, 7), (7, 30), (65, 65), (200, 40), (130, 200)]:
-        values = [length, taps]
-        x, k = data(rng, element, space.shape(axes, values)), data(rng, wide, space.shape(kernel, values))
-        out = reference.long_conv(space.expand(x, axes, list("bdt"), values).reshape(38, length),
-                                  space.expand(k, kernel, list("bdj"), values).reshape(38, taps), reverse=variant == "reverse")
-        assert_close(compiled([x, k], values)[0], space.contract(out, axes, list("bdt"), values), element, 64 * taps)
+    check = long_conv(tmp_path, element, list(order), list("dj"), {"b": 2, "d": 19}, reverse=variant == "reverse", form=form)
+    for length, taps in [(0, 5), (1, 1), (2, 2), (7, 7), (7, 30), (64, 64), (65, 65), (200, 40), (130, 200), (1000, 1000)]:
+        check(length, taps)
+
+
+@pytest.mark.parametrize("axes, kernel, dims", [
+    ("t", "j", {}), ("tb", "j", {"b": 5}), ("bdt", "bdj", {"b": 3, "d": 2}), ("btgd", "gj", {"b": 3, "g": 2, "d": 21}), ("dbt", "dj", {"b": 1, "d": 16})])
+def test_rows_of_transforms(tmp_path, axes, kernel, dims):
+    """Kernels that know all rows, some, or none; an odd number of rows that share one; no rows at all."""
+    check = long_conv(tmp_path, "f32", list(axes), list(kernel), dims, form="chunked")
+    for length, taps in [(1, 3), (9, 9), (100, 37)]:
+        check(length, taps)
+
+
+def test_long_conv_form_by_length(tmp_path):
+    """One library sums for short kernels and transforms for long ones."""
+    check = long_conv(tmp_path, "f32", list("bdt"), list("dj"), {"b": 2, "d": 19}, form="chunked", guard=', ssm.short_form = "convolution"')
+    for length, taps in [(0, 1), (5, 5), (700, 30), (700, 700)]:
+        check(length, taps)

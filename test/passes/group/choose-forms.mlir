@@ -34,3 +34,16 @@ func.func @main(%q: tensor<512x64xf32>, %one: tensor<1x64xf32>, %v1: tensor<1x64
   }
   return %a, %b, %c, %d : tensor<512x64xf32>, tensor<1x64xf32>, tensor<512x64xf32>, tensor<4096xf32>
 }
+
+#y = affine_map<(d, t, j) -> (d, t)>
+#k = affine_map<(d, t, j) -> (d, j)>
+
+// Sums for a short kernel, transforms for a long one.
+// CHECK-LABEL: func @long_conv
+// CHECK: ssm.long_conv {{.*}}form = "convolution"
+// CHECK: ssm.long_conv {{.*}}form = "chunked"
+func.func @long_conv(%x: tensor<64x4096xf32>, %short: tensor<64x40xf32>, %long: tensor<64x4096xf32>) -> (tensor<64x4096xf32>, tensor<64x4096xf32>) {
+  %a = ssm.long_conv input(%x : tensor<64x4096xf32>) kernel(%short : tensor<64x40xf32>) {indexing_maps = [#y, #k, #y]} -> tensor<64x4096xf32>
+  %b = ssm.long_conv input(%x : tensor<64x4096xf32>) kernel(%long : tensor<64x4096xf32>) {indexing_maps = [#y, #k, #y]} -> tensor<64x4096xf32>
+  return %a, %b : tensor<64x4096xf32>, tensor<64x4096xf32>
+}
