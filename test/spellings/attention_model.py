@@ -77,7 +77,7 @@ def masked(keep):
 I, J = np.arange(L)[:, None], np.arange(S)[None]
 
 
-def tests(found, raised):
+def each(found, raised):
     """A test of every spelling, of any sizes and of fixed ones: each gives a graph, its outputs and what they are."""
     @pytest.mark.parametrize("dims", [True, False], ids=["any", "fixed"])
     @pytest.mark.parametrize("name", found)

@@ -1,7 +1,7 @@
 """Spellings of softmax, and scores without a value."""
 import numpy as np
 
-from attention_model import B, E, F, H, I, INF, J, L, S, Model, attention, draw, masked, positions, rng, softmax, table, tests
+from attention_model import B, E, F, H, I, INF, J, L, S, Model, attention, draw, each, masked, positions, rng, softmax, table
 
 FOUND, spelling = table()
 
@@ -284,4 +284,4 @@ def mask_for_each_batch(dims):
         attention(m.q, m.k, m.v, change=masked(mask))[0]]
 
 
-test_attention = tests(FOUND, ["attention"])
+test_attention = each(FOUND, ["attention"])

@@ -1,7 +1,7 @@
 """Shared heads, caches, rotary positions, layouts of queries, keys and values."""
 import numpy as np
 
-from attention_model import B, E, F, H, INF, L, S, Graph, Model, attention, draw, masked, softmax, table, tests
+from attention_model import B, E, F, H, INF, L, S, Graph, Model, attention, draw, each, masked, softmax, table
 
 FOUND, spelling = table()
 
@@ -297,4 +297,4 @@ def window_partition(dims):
     return g, [y], [np.roll(out, (1, 1), (1, 2))]
 
 
-test_attention = tests(FOUND, ["attention"])
+test_attention = each(FOUND, ["attention"])

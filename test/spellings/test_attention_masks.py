@@ -1,7 +1,7 @@
 """Masks, biases and other changes of scores."""
 import numpy as np
 
-from attention_model import B, E, H, I, INF, J, L, S, Model, attention, draw, masked, positions, table, tests
+from attention_model import B, E, H, I, INF, J, L, S, Model, attention, draw, each, masked, positions, table
 
 FOUND, spelling = table()
 
@@ -238,4 +238,4 @@ def two_products_of_the_same_shape(dims):
     return g, [m.finish(s)], [attention(m.q, m.k, m.v, add=m.q.astype(np.float64) @ extra.swapaxes(-1, -2))[0]]
 
 
-test_attention = tests(FOUND, ["attention"])
+test_attention = each(FOUND, ["attention"])
