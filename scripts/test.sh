@@ -6,9 +6,10 @@ cache=${SSM_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/ssm-mlir}
 python=$cache/venv/bin/python
 bin=$root/build/bin
 # The quick set takes samples of what has thousands of cases.
-every=20 truncations=10 mutations=40 compile_time=(--nodes 1000 --gigabytes 0) fuzz=20 models=(-k basic_pitch)
+every=20 truncations=10 mutations=40 compile_time=(--nodes 1000 --gigabytes 0) fuzz=20 models=(-k basic_pitch) seeds=36 verified=12
+memory=(--lengths 64 1024)
 if [[ ${1:-} == --full ]]; then
-  every=1 truncations=200 mutations=2000 compile_time=() fuzz=300 models=()
+  every=1 truncations=200 mutations=2000 compile_time=() fuzz=300 models=() seeds=1000 verified=200 memory=()
 elif [[ $# -gt 0 ]]; then
   echo "usage: scripts/test.sh [--full]" >&2
   exit 1
@@ -81,6 +82,12 @@ suite "ONNX backend tests, sizes symbolic" "$python" "$root/test/conformance/run
 suite "real models" "$python" -m pytest -q "$root/test/models" "${models[@]}"
 suite "damaged models" "$python" "$root/test/robustness/run.py" --ssmc "$bin/ssmc" --truncations "$truncations" --mutations "$mutations"
 suite "compile time" "$python" "$root/test/benchmark/compile_time.py" --ssmc "$bin/ssmc" "${compile_time[@]}"
+suite "memory of raised mixers" "$python" "$root/test/benchmark/memory.py" --ssmc "$bin/ssmc" "${memory[@]}"
+suite "random recurrences" "$python" "$root/test/property/run.py" --ssmc "$bin/ssmc" --seeds "$seeds"
+generated=$(mktemp -d)
+trap 'rm -rf "$log" "$generated"' EXIT
+"$python" "$root/test/property/run.py" --seeds "$verified" --save "$generated"
+suite "random recurrences, verified" "$python" "$root/test/verify/run.py" --ssmc "$bin/ssmc" "$generated"
 if [[ -x $bin/ssm-import-fuzzer ]]; then
   check "importer fuzzer" "$root/test/fuzz/run.sh" "$bin/ssm-import-fuzzer" "$fuzz"
 fi

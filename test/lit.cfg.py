@@ -7,7 +7,7 @@ from lit.llvm import llvm_config
 config.name = "ssm-mlir"
 config.test_format = lit.formats.ShTest(execute_external=False)
 config.suffixes = [".mlir", ".test"]
-config.excludes = ["conformance", "python", "unit", "models", "benchmark", "robustness", "fuzz"]
+config.excludes = ["conformance", "python", "unit", "models", "benchmark", "robustness", "fuzz", "property", "verify"]
 config.test_source_root = os.path.dirname(__file__)
 config.test_exec_root = os.path.join(config.ssm_obj_root, "test")
 config.substitutions.append(("%python", sys.executable))

@@ -20,7 +20,7 @@ using namespace mlir;
 using namespace ssm;
 
 namespace {
-constexpr double kDouble = 1e-7, kSingle = 2e-3,
+constexpr double kDouble = 2e-6, kSingle = 2e-3,
                  kHalf = 2e-2; // tolerances: float64, float32, rounding to half precision
 constexpr int kCompileSeconds = 600, kRunSeconds = 20;
 

@@ -1,8 +1,9 @@
 //===- Tensors.cpp - constants of an ONNX file -----------------------------===//
-// Values of at most 16 elements become dense attributes; larger ones are resources over the parsed file or over a
+// Values of at most 16 elements and those that are all equal become dense attributes; others are resources over the parsed file or over a
 // mapped external file, one byte an element for bool and for types narrower than a byte.
 //===----------------------------------------------------------------------===//
 #include "dialects/Onnx/OnnxDialect.h"
+#include "dialects/Onnx/Splat.h"
 #include "lib/Import/Importer.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MemoryBuffer.h"
@@ -247,6 +248,8 @@ ElementsAttr Importer::convertTensor(const pb::TensorProto &t) {
     }
     return DenseElementsAttr::getFromRawBuffer(type, ArrayRef<char>(bytes.data(), bytes.size()));
   }
+  if (DenseElementsAttr splat = onnx::splatOf(type, ArrayRef<char>(bytes.data(), bytes.size())))
+    return splat;
   AsmResourceBlob blob(ArrayRef<char>(bytes.data(), bytes.size()), 1, [owner](void *, size_t, size_t) {}, false);
   return DenseResourceElementsAttr::get(type, t.name().empty() ? "constant" : t.name(), std::move(blob));
 }

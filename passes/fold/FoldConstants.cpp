@@ -7,6 +7,7 @@
 // computed from: an operator may not give more bytes than it reads, beyond 64 KiB. A view of a constant is a constant
 // that refers to the same bytes. Linear in operators and bytes.
 //===----------------------------------------------------------------------===//
+#include "dialects/Onnx/Splat.h"
 #include "lib/Target/Cpu/Cpu.h"
 #include "lib/Target/Cpu/Jit.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -278,6 +279,8 @@ ElementsAttr Folder::attribute(Type type, const char *bytes) {
   }
   if (n <= 16)
     return DenseElementsAttr::getFromRawBuffer(t, raw);
+  if (DenseElementsAttr splat = onnx::splatOf(t, raw))
+    return splat;
   return DenseResourceElementsAttr::get(t, "folded", HeapAsmResourceBlob::allocateAndCopyWithAlign(raw, 64));
 }
 

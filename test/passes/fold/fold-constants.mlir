@@ -98,3 +98,18 @@ module attributes {onnx.symbols = ["n"]} {
     return %r : tensor<?x2xf32, affine_map<()[s0] -> (s0, 2)>>
   }
 }
+
+// -----
+
+// A large result whose elements are all equal is known by its number.
+// CHECK-LABEL: func @main
+// CHECK: onnx.Constant dense<3.000000e+00> : tensor<8x8xf32>
+// CHECK: onnx.Constant dense_resource<{{.*}}> : tensor<8x3xf32>
+func.func @main() -> (tensor<8x8xf32>, tensor<8x3xf32>) {
+  %one = onnx.Constant dense<1.0> : tensor<8x1xf32> : tensor<8x1xf32>
+  %two = onnx.Constant dense<2.0> : tensor<1x8xf32> : tensor<1x8xf32>
+  %pair = onnx.Constant dense<[[0.0, 1.0, 2.0]]> : tensor<1x3xf32> : tensor<1x3xf32>
+  %sum = "onnx.Add"(%one, %two) : (tensor<8x1xf32>, tensor<1x8xf32>) -> tensor<8x8xf32>
+  %other = "onnx.Add"(%one, %pair) : (tensor<8x1xf32>, tensor<1x3xf32>) -> tensor<8x3xf32>
+  return %sum, %other : tensor<8x8xf32>, tensor<8x3xf32>
+}
