@@ -49,6 +49,12 @@ LogicalResult BindExprOp::verify() {
   return success();
 }
 
+LogicalResult BindSeedOp::verify() {
+  if ((int64_t)getSymbol() < 0) // C1
+    return emitOpError("symbol must not be negative");
+  return success();
+}
+
 LogicalResult ArenaOp::verify() {
   if ((int64_t)getArena() < 0) // C1
     return emitOpError("arena must not be negative");

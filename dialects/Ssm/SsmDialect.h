@@ -33,6 +33,8 @@ inline constexpr int64_t kPanelColumns = 32;
 /// On a mixer whose length is known at run time only: the form for short sequences, where it is another one.
 inline constexpr llvm::StringLiteral kShortFormAttr = "ssm.short_form";
 inline constexpr llvm::StringLiteral kSymbolsAttr = "ssm.symbols";
+/// On a random operator without a seed: a map with one result, the seed of this execution.
+inline constexpr llvm::StringLiteral kSeedAttr = "ssm.seed";
 /// On an operation whose results lie in arenas: for each the number of its arena, or -1, and the bytes from its start.
 inline constexpr llvm::StringLiteral kArenasAttr = "ssm.arenas";
 inline constexpr llvm::StringLiteral kOffsetsAttr = "ssm.offsets";

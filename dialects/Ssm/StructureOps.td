@@ -57,6 +57,22 @@ def Ssm_BindExprOp : Ssm_Op<"bind_expr"> {
   let hasVerifier = 1;
 }
 
+def Ssm_BindSeedOp : Ssm_Op<"bind_seed"> {
+  let summary = "gives a symbol a number that no other execution gets";
+  let description = [{
+    Random operators without a seed start from it; each call of a model, and each turn of a loop, gives other numbers.
+
+    | # | constraint |
+    |---|---|
+    | C1 | symbol is not negative |
+
+    Example: ssm.bind_seed -> 4
+  }];
+  let arguments = (ins I64Attr:$symbol);
+  let assemblyFormat = "`->` $symbol attr-dict";
+  let hasVerifier = 1;
+}
+
 def Ssm_ArenaOp : Ssm_Op<"arena"> {
   let summary = "makes an arena for buffers that are placed in it";
   let description = [{

@@ -174,6 +174,7 @@ void noteArena(ModuleOp module, Report &report) {
 void group(OpPassManager &pm, const CompilerOptions &) {
   pm.addPass(createNormaliseScans());
   pm.addPass(createPackWeights());
+  pm.addPass(createSeedRandom());
   pm.addPass(createFormDispatches());
   pm.addPass(createPlanMemory());
   pm.addPass(createLowerGraph());

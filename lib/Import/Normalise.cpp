@@ -206,11 +206,9 @@ bool Importer::normalise(Node &n, Location loc) {
     if (const auto *p = n.take("p"))
       setInt("p", (int64_t)p->f());
   }
-  // Numbers without a seed differ from node to node.
-  if ((op.starts_with("Random") || op == "Multinomial" || op == "Bernoulli" || (op == "Dropout" && v >= 12)) && !n.attributes.count("seed")) {
-    float seed = ordinal * 0.6180339887f;
-    set("seed", op == "Dropout" ? (Attribute)IntegerAttr::get(b.getIntegerType(64, true), ordinal) : b.getF32FloatAttr(seed));
-  }
+  // Numbers without a seed differ from node to node: two Dropouts of one value are not the same operation.
+  if (op == "Dropout" && v >= 12 && !n.attributes.count("seed"))
+    set("ssm.unseeded", b.getI64IntegerAttr(ordinal));
   n.take("consumed_inputs");
   return true;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 using namespace ssm;
 
@@ -42,6 +43,13 @@ static void destroy(ssm_model *model) {
   free(model);
 }
 
+/// Another one for every opened model.
+static uint64_t firstSeed(const ssm_model *model) {
+  timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  return uint64_t(now.tv_sec) * 1000000000u + uint64_t(now.tv_nsec) + (uint64_t(getpid()) << 40) + uint64_t(model);
+}
+
 int32_t ssm_open(const char *sideFile, ssm_model **out) {
   if (!out)
     return error(1, "model is a null pointer");
@@ -52,6 +60,7 @@ int32_t ssm_open(const char *sideFile, ssm_model **out) {
   if (!model)
     return error(2, "out of memory");
   pthread_mutex_init(&model->lock, nullptr);
+  model->seed = firstSeed(model);
   model->nanoseconds = static_cast<int64_t *>(calloc(ssm_generated_model.num_profile + 1, sizeof(int64_t)));
   model->calls = static_cast<int64_t *>(calloc(ssm_generated_model.num_profile + 1, sizeof(int64_t)));
   bool enough = model->nanoseconds && model->calls && prepareCheck(model);
@@ -145,6 +154,17 @@ void ssmrt_profile_end(ssmrt *rt, int32_t id) {
   callOf(rt)->started[id] = 0;
   __atomic_fetch_add(&model->nanoseconds[id], int64_t((seconds() - started) * 1e9), __ATOMIC_RELAXED);
   __atomic_fetch_add(&model->calls[id], 1, __ATOMIC_RELAXED);
+}
+
+//===--- Random seeds ------------------------------------------------------===//
+
+/// splitmix64, the hash that random operators use for their numbers.
+int64_t ssmrt_seed(ssmrt *rt) {
+  constexpr uint64_t golden = 0x9E3779B97F4A7C15;
+  uint64_t z = __atomic_add_fetch(&rt->model->seed, golden, __ATOMIC_RELAXED);
+  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
+  z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
+  return int64_t(z ^ (z >> 31));
 }
 
 //===--- Runs --------------------------------------------------------------===//

@@ -32,6 +32,8 @@ extern int32_t ssm_generated_main(ssmrt *rt, const ssm_value *inputs, ssm_value 
 void *ssmrt_arena(ssmrt *rt, int64_t bytes);
 /* The product of two sizes; -1 when one is negative or the product is too large. */
 int64_t ssmrt_times(int64_t a, int64_t b);
+/* The hash of a seed that no other call of this function gets, in this process and most likely in any other. */
+int64_t ssmrt_seed(ssmrt *rt);
 /* A buffer whose life the generated code ends itself; NULL is never given (a failure ends the call by longjmp). */
 void *ssmrt_alloc(ssmrt *rt, int64_t bytes);
 void ssmrt_free(ssmrt *rt, void *buffer);

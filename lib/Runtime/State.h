@@ -78,6 +78,7 @@ struct ssm_model {
   int32_t **symbolIds;          // by input and dimension; -1: no symbol
   int32_t numSymbols;
   int64_t peak;
+  uint64_t seed; // moves on with each one drawn
   pthread_mutex_t lock; // guards idle and peak
   ssm::Call *idle;
 };

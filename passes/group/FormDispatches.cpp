@@ -179,6 +179,8 @@ void Former::outline(Group &group) {
     if (auto d = dyn_cast_if_present<onnx::DimsOp>(op))
       for (AffineExpr e : d.getMap().getResults())
         note(e);
+    if (auto seed = op ? op->getAttrOfType<AffineMapAttr>(kSeedAttr) : nullptr)
+      note(seed.getValue().getResult(0));
   };
   auto take = [&](Value v) {
     Operation *def = v.getDefiningOp();
@@ -284,6 +286,9 @@ void Former::outline(Group &group) {
       for (Region &region : inner->getRegions())
         for (BlockArgument argument : region.getArguments())
           argument.setType(localType(argument.getType()));
+      if (auto seed = inner->getAttrOfType<AffineMapAttr>(kSeedAttr))
+        inner->setAttr(kSeedAttr, AffineMapAttr::get(AffineMap::get(
+                                      0, outer.size(), seed.getValue().getResult(0).replaceSymbols(renamed))));
       if (auto d = dyn_cast<onnx::DimsOp>(inner)) {
         SmallVector<AffineExpr> dims;
         for (AffineExpr e : d.getMap().getResults())

@@ -325,6 +325,10 @@ LogicalResult GraphLowering::emit(Operation *op) {
     emitArena(x);
     return success();
   }
+  if (auto x = dyn_cast<BindSeedOp>(op)) {
+    bind(x.getSymbol(), h.call("ssmrt_seed", h.i64(), {rt}));
+    return success();
+  }
   if (auto x = dyn_cast<BindDimOp>(op)) {
     if (!symbols.count(x.getSymbol()))
       bind(x.getSymbol(), sizesOf(x.getValue())[x.getAxis()]);

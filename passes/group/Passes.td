@@ -14,6 +14,18 @@ def ChooseForms : Pass<"ssm-choose-forms", "::mlir::ModuleOp"> {
   let dependentDialects = ["::ssm::SsmDialect"];
 }
 
+def SeedRandom : Pass<"ssm-seed-random", "::mlir::ModuleOp"> {
+  let summary = "gives random operators without a seed another one in each execution";
+  let description = [{
+        %r = onnx.RandomNormal {shape = [2]}  ->  ssm.bind_seed -> 5
+                                                  %r = onnx.RandomNormal {shape = [2], ssm.seed = affine_map<()[..., s5] -> (s5)>}
+
+    An operator with an attribute `seed` stays as it is: its numbers are the same in each call.
+  }];
+  let statistics = [Statistic<"numSeeded", "seeded operators", "random operators that draw their seed at run time">];
+  let dependentDialects = ["::ssm::SsmDialect"];
+}
+
 def FormDispatches : Pass<"ssm-form-dispatches", "::mlir::ModuleOp"> {
   let summary = "outlines groups of operators of @main into dispatch functions";
   let description = [{

@@ -1,9 +1,11 @@
 //===- Random.cpp - random tensors -----------------------------------------===//
 // Counter based: element i of a tensor with seed s is a hash of (s, i), so that the value depends neither on the order
 // nor on the number of threads. The hash is two rounds of splitmix64 (Steele, Lea, Flood 2014), of the seed and of the
-// counter. A uniform number has the hash's upper 53 bits; a normal one comes from two of them by Box and Muller.
+// counter; where the operator has no seed, the runtime draws one and gives its hash. A uniform number has the hash's
+// upper 53 bits; a normal one comes from two of them by Box and Muller.
 //===----------------------------------------------------------------------===//
 #include "dialects/Onnx/OnnxDialect.h"
+#include "dialects/Ssm/SsmDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "passes/lower/Loops.h"
 #include "passes/lower/Registry.h"
@@ -24,19 +26,22 @@ uint64_t mix(uint64_t z) {
 /// Numbers of one operator.
 class Stream {
 public:
-  Stream(Operation *op, Scalar &s) : s(s) {
-    // The importer numbers operators without a seed, so that they differ.
+  Stream(Operation *op, Emitter &e, Scalar &s) : s(s) {
+    if (auto drawn = op->getAttrOfType<AffineMapAttr>(kSeedAttr)) {
+      key = arith::IndexCastOp::create(s.b, s.loc, s.b.getI64Type(), e.size(drawn.getValue().getResult(0)));
+      return;
+    }
     float seed = onnx::floatAttr(op, "seed");
     uint32_t bits = 0;
     memcpy(&bits, &seed, sizeof bits);
     if (auto i = op->getAttrOfType<IntegerAttr>("seed"))
       bits = i.getValue().getSExtValue();
-    key = mix(bits + kGolden);
+    key = number(mix(bits + kGolden));
   }
   /// A float64 in [0, 1) for a counter.
   Value uniform(Value counter, int64_t stream = 0) {
     Value z = arith::IndexCastOp::create(s.b, s.loc, s.b.getI64Type(), counter);
-    z = add(mul(add(mul(z, 2), stream + 1), kGolden), key);
+    z = arith::AddIOp::create(s.b, s.loc, mul(add(mul(z, 2), stream + 1), kGolden), key);
     z = mul(shifted(z, 30), kFirst);
     z = mul(shifted(z, 27), kSecond);
     z = shifted(z, 31);
@@ -59,7 +64,7 @@ private:
     return arith::XOrIOp::create(s.b, s.loc, z, arith::ShRUIOp::create(s.b, s.loc, z, number(bits)));
   }
   Scalar &s;
-  uint64_t key;
+  Value key;
 };
 
 /// Number of an element in its tensor.
@@ -78,7 +83,7 @@ LogicalResult randomTensor(Operation *op, Emitter &e) {
   RankedTensorType result = Emitter::resultType(op);
   Type f64 = e.b.getF64Type();
   e.setResult(op, 0, e.generate(result, [&](Scalar &s, ValueRange i) {
-    Stream stream(op, s);
+    Stream stream(op, e, s);
     Value counter = position(e, result, i), v = normal ? stream.normal(counter) : stream.uniform(counter);
     v = s.add(s.mul(v, s.constant(f64, scale), f64), s.constant(f64, shift), f64);
     return s.cast(v, f64, result.getElementType());
@@ -101,7 +106,7 @@ LogicalResult multinomial(Operation *op, Emitter &e) {
     Value total = forRange(e, q.c(0), n, {s.constant(f64, 0.0)}, [&](Value k, const State &a) -> State {
       return {s.add(a[0], weight(k, most), f64)};
     })[0];
-    Value target = s.mul(Stream(op, s).uniform(position(e, result, i)), total, f64);
+    Value target = s.mul(Stream(op, e, s).uniform(position(e, result, i)), total, f64);
     // The number of classes whose cumulative weight the target has passed.
     Value drawn = forRange(e, q.c(0), n, {s.constant(f64, 0.0), q.c(0)}, [&](Value k, const State &a) -> State {
       Value sum = s.add(a[0], weight(k, most), f64);
@@ -123,7 +128,7 @@ LogicalResult dropout(Operation *op, Emitter &e) {
   Value rate = ratio ? s.cast(first(ratio), ratio.element(), f64) : s.constant(f64, 0.5);
   Value trains = training ? first(training) : s.constant(i1, 0.0);
   auto kept = [&](Scalar &s, ValueRange i) {
-    Value keep = s.compare(Cmp::GreaterEqual, Stream(op, s).uniform(position(e, result, i)), rate, f64);
+    Value keep = s.compare(Cmp::GreaterEqual, Stream(op, e, s).uniform(position(e, result, i)), rate, f64);
     return s.select(trains, keep, s.constant(i1, 1.0));
   };
   e.setResult(op, 0, e.generate(result, [&](Scalar &s, ValueRange i) -> Value {

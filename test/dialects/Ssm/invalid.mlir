@@ -61,3 +61,11 @@ func.func @arena_c2() {
   ssm.arena 0 of affine_map<()[s0] -> (s0, 64)>
   return
 }
+
+// -----
+
+func.func @bind_seed_c1() {
+  // expected-error @+1 {{symbol must not be negative}}
+  ssm.bind_seed -> -1
+  return
+}
