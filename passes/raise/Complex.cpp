@@ -1,5 +1,5 @@
 //===- Complex.cpp - two real carries that are one complex one -------------===//
-// re' = a re - b im + u, im' = b re + a im + v is h' = (a + ib) h + (u + iv); read as Re(c h).
+// re' = a re - b im + u, im' = b re + a im + v is h' = (a + ib) h + (u + iv); read as Re(c h), or as its parts.
 //===----------------------------------------------------------------------===//
 #include "passes/raise/Raiser.h"
 
@@ -133,21 +133,61 @@ bool Raiser::raiseComplex(LoopCarry &first, LoopCarry &second) {
   };
   for (LoopOutput &o : loop.outputs)
     visit(o.element);
-  if (!readable || !whole)
-    return false;
+  ExprRef yields[] = {built(a), built(b), sumOf(x, re->free, type), sumOf(x, im->free, type), cRe, cIm};
+  // Where the first output has time.
+  auto axesOf = [&](ArrayRef<AffineExpr> outer) {
+    Indices axes = {loop.step};
+    axes.append(outer.begin(), outer.end());
+    if (loop.outputs.empty())
+      return axes;
+    auto *time = llvm::find(loop.outputs[0].dims, loop.step);
+    size_t position = std::min<size_t>(time - loop.outputs[0].dims.begin(), outer.size());
+    std::rotate(axes.begin(), axes.begin() + 1, axes.begin() + 1 + position);
+    return axes;
+  };
+  if (!readable || !whole) {
+    // The states themselves: the real part is that of h, the imaginary part that of -i h, told apart by a dim of size 2.
+    AffineExpr part = x.iterator(x.number(2));
+    auto table = [&](ArrayRef<double> values) {
+      auto tensor = RankedTensorType::get({2}, type);
+      SmallVector<Attribute> elements;
+      for (double v : values)
+        elements.push_back(this->b.getFloatAttr(type, v));
+      Value v = onnx::ConstantOp::create(this->b, w.loc, tensor, cast<ElementsAttr>(DenseElementsAttr::get(tensor, elements)));
+      return x.read(v, {part});
+    };
+    Indices axes = axesOf(first.dims), all = {part};
+    all.append(first.dims.begin(), first.dims.end());
+    all.push_back(loop.step);
+    yields[4] = table({1, 0});
+    yields[5] = table({0, -1});
+    for (unsigned n = 0; n < 4; ++n)
+      yields[n] = absorbed(yields[n], all);
+    LoopCarry plain[] = {first, second};
+    plain[0].final = plain[1].final = nullptr;
+    Indices outputAxes = {part};
+    outputAxes.append(axes);
+    Operation *scan = selectiveScan(yields, all, 0, {&plain[0], &plain[1]}, outputAxes, false);
+    if (!scan)
+      return false;
+    LoopCarry *parts[] = {&first, &second};
+    for (unsigned n = 0; n < 2; ++n) {
+      Indices named(axes), place = {x.number(n)};
+      place.append(axes);
+      for (auto [d, mine] : llvm::zip(first.dims, parts[n]->dims))
+        llvm::replace(named, d, mine);
+      if (!resolveBySequence(*parts[n], w.write(x.read(scan->getResult(0), place), axes), named))
+        return false;
+    }
+    return true;
+  }
 
   Indices iterators, summed;
   for (auto [d, at] : llvm::zip(first.dims, places))
     (at ? iterators : summed).push_back(d);
-  Indices axes = {loop.step};
-  auto *time = llvm::find(loop.outputs[0].dims, loop.step);
-  axes.append(iterators.begin(), iterators.end());
-  // Time where the first output has it.
-  size_t position = std::min<size_t>(time - loop.outputs[0].dims.begin(), iterators.size());
-  std::rotate(axes.begin(), axes.begin() + 1, axes.begin() + 1 + position);
+  Indices axes = axesOf(iterators);
   iterators.push_back(loop.step);
   iterators.append(summed.begin(), summed.end());
-  ExprRef yields[] = {built(a), built(b), sumOf(x, re->free, type), sumOf(x, im->free, type), cRe, cIm};
   for (ExprRef &y : yields)
     y = absorbed(y, iterators);
   Operation *scan = selectiveScan(yields, iterators, summed.size(), {&first, &second}, axes, false);

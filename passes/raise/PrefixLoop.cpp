@@ -44,7 +44,22 @@ private:
 
   PrefixProof &proof;
   Exprs &x;
-  llvm::DenseSet<Value> derived;
+  static bool isProduct(Operation *op) {
+    StringRef name = op->getName().stripDialect();
+    return name == "Mul" || name == "Neg";
+  }
+  static bool isContraction(Operation *op) {
+    StringRef name = op->getName().stripDialect();
+    return name == "ReduceSum" || name == "Einsum" || name == "MatMul" || name == "Gemm";
+  }
+  bool isSum(Operation *op) const { // of what is read of the two parts
+    StringRef name = op->getName().stripDialect();
+    return proof.roots.size() == 2 && (name == "Add" || name == "Sub");
+  }
+  void derive(Value v, int depth);
+
+  llvm::DenseSet<Value> derived; // from the roots, by operators that a read-out may have
+  llvm::DenseSet<Operation *> seen;
 };
 } // namespace
 
@@ -143,17 +158,14 @@ bool PrefixReaders::final(Value v) {
 }
 
 void PrefixReaders::visitUser(Operation *op, Value v, int depth) {
-  StringRef name = op->getName().stripDialect();
   if (plain || depth > 12 || !isa<onnx::OnnxDialect>(op->getDialect()) || op->getNumRegions() ||
       llvm::any_of(op->getResults(), [](Value r) { return !typeOf(r); })) {
     plain = true;
     return;
   }
-  for (Value r : op->getResults())
-    derived.insert(r);
-  bool contraction = name == "ReduceSum" || name == "Einsum" || name == "MatMul" || name == "Gemm";
-  bool sum = proof.roots.size() == 2 && (name == "Add" || name == "Sub");
-  if ((contraction || sum || name == "Mul") && readOut(op->getResult(0)))
+  seen.insert(op);
+  bool contraction = isContraction(op), sum = isSum(op);
+  if ((contraction || sum || isProduct(op)) && readOut(op->getResult(0)))
     return;
   if (contraction && proof.roots.size() == 1) {
     plain = true;
@@ -161,7 +173,7 @@ void PrefixReaders::visitUser(Operation *op, Value v, int depth) {
   }
   if (isMovement(op) && llvm::all_of(op->getResults(), [&](Value r) { return r.use_empty() || final(r); }))
     return;
-  if (isMovement(op) || contraction || sum || name == "Mul" || name == "Neg") {
+  if (isMovement(op) || contraction || sum || isProduct(op)) {
     for (Value r : op->getResults())
       visit(r, depth + 1);
     return;
@@ -171,13 +183,22 @@ void PrefixReaders::visitUser(Operation *op, Value v, int depth) {
 
 void PrefixReaders::visit(Value v, int depth) {
   for (Operation *user : llvm::to_vector(llvm::SetVector<Operation *>(v.user_begin(), v.user_end()))) {
-    if (user->getNumResults() && derived.contains(user->getResult(0)))
-      continue; // seen from another operand
-    visitUser(user, v, depth);
+    if (!seen.contains(user)) // from another operand
+      visitUser(user, v, depth);
   }
 }
 
+void PrefixReaders::derive(Value v, int depth) {
+  for (Operation *user : v.getUsers())
+    if (depth < 12 && (isMovement(user) || isContraction(user) || isSum(user) || isProduct(user)))
+      for (Value r : user->getResults())
+        if (derived.insert(r).second)
+          derive(r, depth + 1);
+}
+
 void PrefixReaders::find() {
+  for (Value r : proof.roots)
+    derive(r, 0);
   for (Value r : proof.roots)
     visit(r, 0);
   // Without a read-out the last state is the last of the states.

@@ -159,7 +159,7 @@ std::optional<PrefixProof::Stretch> PrefixProof::complexProductOf(ExprRef e) {
   }
   auto same = [](const Stretch &a, const Stretch &b) { return a.first == b.first && a.last == b.last; };
   if (!same(pairs[0].p, pairs[1].p) || !same(pairs[0].q, pairs[1].q) ||
-      (same(pairs[0].p, pairs[0].q) && pairs[0].p.part + pairs[0].q.part == 1 && pairs[0].p.part != pairs[1].p.part))
+      (same(pairs[0].p, pairs[0].q) && pairs[0].p.part + pairs[0].q.part == 1 && pairs[0].p.part == pairs[1].p.part))
     std::swap(pairs[1].p, pairs[1].q);
   if (!same(pairs[0].p, pairs[1].p) || !same(pairs[0].q, pairs[1].q))
     return std::nullopt;
