@@ -356,6 +356,8 @@ void Shapes::replaceKnown() {
         values.push_back(*asConstant(e));
       auto value = DenseElementsAttr::get(type, ArrayRef<int64_t>(values));
       made = onnx::ConstantOp::create(b, def->getLoc(), type, value);
+    } else if (type.getRank() > 1) {
+      continue; // onnx.Dims is a list
     } else {
       made = onnx::DimsOp::create(b, def->getLoc(), type, AffineMap::get(0, names.size(), dims, context));
     }

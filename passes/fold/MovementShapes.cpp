@@ -114,6 +114,22 @@ static LogicalResult reshape(Operation *op, Shapes &s) {
   return success();
 }
 
+/// The elements at these places of every axis, row by row.
+static Dims placesOf(const Dims &elements, ArrayRef<int64_t> sizes, ArrayRef<SmallVector<int64_t>> kept) {
+  SmallVector<int64_t> places = {0};
+  for (auto [n, own] : llvm::zip(sizes, kept)) {
+    SmallVector<int64_t> next;
+    for (int64_t before : places)
+      for (int64_t i : own)
+        next.push_back(before * n + i);
+    places = std::move(next);
+  }
+  Dims out;
+  for (int64_t i : places)
+    out.push_back(elements[i]);
+  return out;
+}
+
 static LogicalResult slice(Operation *op, Shapes &s) {
   Value x = op->getOperand(0);
   Dims d = s.dims(x);
@@ -185,21 +201,26 @@ static LogicalResult slice(Operation *op, Shapes &s) {
     (void)nc;
   }
   s.set(op->getResult(0), out);
-  if (auto k = s.known(x); k && d.size() == 1) {
-    auto a = constants(*starts), b = constants(*ends), c = constants(*steps);
-    if (a && b && c) {
-      int64_t n = k->size(), step = (*c)[0];
-      auto clamp = [&](int64_t v, int64_t lo, int64_t hi) { return std::clamp(v < 0 ? v + n : v, lo, hi); };
-      Dims part;
-      if (step > 0)
-        for (int64_t i = clamp((*a)[0], 0, n), e = clamp((*b)[0], 0, n); i < e; i += step)
-          part.push_back((*k)[i]);
-      else
-        for (int64_t i = clamp((*a)[0], -1, n - 1), e = (*b)[0] < -n ? -1 : clamp((*b)[0], -1, n - 1); i > e; i += step)
-          part.push_back((*k)[i]);
-      s.setKnown(op->getResult(0), part);
-    }
+  // Elements of any rank, row by row: exporters of padding turn pairs around.
+  auto k = s.known(x);
+  auto a = constants(*starts), b = constants(*ends), c = constants(*steps), sizes = constants(d);
+  if (!k || !a || !b || !c || !sizes)
+    return success();
+  SmallVector<SmallVector<int64_t>> kept;
+  for (int64_t n : *sizes)
+    kept.push_back(llvm::to_vector(llvm::seq<int64_t>(0, n)));
+  for (auto [i, axis] : llvm::enumerate(*axes)) {
+    int64_t n = (*sizes)[axis], step = (*c)[i];
+    auto clamp = [&](int64_t v, int64_t lo, int64_t hi) { return std::clamp(v < 0 ? v + n : v, lo, hi); };
+    kept[axis].clear();
+    if (step > 0)
+      for (int64_t j = clamp((*a)[i], 0, n), e = clamp((*b)[i], 0, n); j < e; j += step)
+        kept[axis].push_back(j);
+    else
+      for (int64_t j = clamp((*a)[i], -1, n - 1), e = (*b)[i] < -n ? -1 : clamp((*b)[i], -1, n - 1); j > e; j += step)
+        kept[axis].push_back(j);
   }
+  s.setKnown(op->getResult(0), placesOf(*k, *sizes, kept));
   return success();
 }
 
@@ -391,6 +412,16 @@ void ssm::addMovementShapes(llvm::StringMap<ShapeRule> &rules) {
       out.push_back(d[p]);
     }
     s.set(op->getResult(0), out);
+    auto k = s.known(op->getOperand(0));
+    auto sizes = constants(d);
+    if (k && sizes && d.size() == 2) {
+      Dims turned;
+      for (int64_t i = 0; i < (int64_t)k->size(); ++i) {
+        int64_t rows = perm[0] == 0 ? 1 : (*sizes)[0];
+        turned.push_back((*k)[perm[0] == 0 ? i : i % rows * (*sizes)[1] + i / rows]);
+      }
+      s.setKnown(op->getResult(0), turned);
+    }
     keepKnown(op, s);
     return success();
   };

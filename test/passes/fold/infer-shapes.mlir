@@ -114,3 +114,24 @@ module attributes {onnx.symbols = ["n"]} {
     return %y, %z : tensor<*xf32>, tensor<*xf32>
   }
 }
+
+// -----
+
+// Pads as torch writes them: pairs from the last axis on, turned around by Slice and Transpose.
+// CHECK-LABEL: func @main
+// CHECK: onnx.Constant dense<[0, 3, 0, 0, 4, 0]> : tensor<6xi64>
+// CHECK: "onnx.Pad"({{.*}} -> tensor<2x12x4xf32>
+func.func @main(%x: tensor<2x5x4xf32>) -> tensor<*xf32> {
+  %pairs = onnx.Constant dense<[0, 0, 3, 4, 0, 0]> : tensor<6xi64> : tensor<6xi64>
+  %shape = onnx.Constant dense<[-1, 2]> : tensor<2xi64> : tensor<2xi64>
+  %zero = onnx.Constant dense<0> : tensor<1xi64> : tensor<1xi64>
+  %minus = onnx.Constant dense<-1> : tensor<1xi64> : tensor<1xi64>
+  %end = onnx.Constant dense<-9223372036854775807> : tensor<1xi64> : tensor<1xi64>
+  %none = onnx.NoValue
+  %two = "onnx.Reshape"(%pairs, %shape) : (tensor<6xi64>, tensor<2xi64>) -> tensor<*xi64>
+  %turned = "onnx.Slice"(%two, %minus, %end, %zero, %minus) : (tensor<*xi64>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<*xi64>
+  %across = "onnx.Transpose"(%turned) {perm = array<i64: 1, 0>} : (tensor<*xi64>) -> tensor<*xi64>
+  %pads = "onnx.Reshape"(%across, %minus) : (tensor<*xi64>, tensor<1xi64>) -> tensor<*xi64>
+  %r = "onnx.Pad"(%x, %pads, %none, %none) {mode = "constant"} : (tensor<2x5x4xf32>, tensor<*xi64>, none, none) -> tensor<*xf32>
+  return %r : tensor<*xf32>
+}

@@ -241,3 +241,53 @@ func.func @main(%a: tensor<8xf32>, %b: tensor<?x4x8xf32, #b4>) -> tensor<?x4x8xf
   return %h : tensor<?x4x8xf32, #b4>
 }
 }
+
+// -----
+
+// Complex numbers as pairs, three steps: one complex scan, read by sums with c and without.
+// CHECK-LABEL: func @main(
+// CHECK: %[[Y:.*]] = ssm.selective_scan ins({{.*}}complex{{.*}}state_rank = 1
+// CHECK-NOT: onnx.ReduceSum
+// CHECK: return %[[Y]]
+func.func @main(%ar: tensor<3x8xf32>, %ai: tensor<3x8xf32>, %br: tensor<3x8xf32>, %bi: tensor<3x8xf32>, %cr: tensor<8xf32>, %ci: tensor<8xf32>) -> tensor<3xf32> {
+  %axis = onnx.Constant dense<0> : tensor<1xi64> : tensor<1xi64>
+  %last = onnx.Constant dense<1> : tensor<1xi64> : tensor<1xi64>
+  %one = onnx.Constant dense<1.0> : tensor<f32> : tensor<f32>
+  %zero = onnx.Constant dense<0.0> : tensor<f32> : tensor<f32>
+  %p1 = onnx.Constant dense<[1, 0, -1, 0]> : tensor<4xi64> : tensor<4xi64>
+  %p2 = onnx.Constant dense<[2, 0, -2, 0]> : tensor<4xi64> : tensor<4xi64>
+  %none = onnx.NoValue
+  %sar = "onnx.Pad"(%ar, %p1, %one, %none) {mode = "constant"} : (tensor<3x8xf32>, tensor<4xi64>, tensor<f32>, none) -> tensor<3x8xf32>
+  %sai = "onnx.Pad"(%ai, %p1, %zero, %none) {mode = "constant"} : (tensor<3x8xf32>, tensor<4xi64>, tensor<f32>, none) -> tensor<3x8xf32>
+  %sbr = "onnx.Pad"(%br, %p1, %zero, %none) {mode = "constant"} : (tensor<3x8xf32>, tensor<4xi64>, tensor<f32>, none) -> tensor<3x8xf32>
+  %sbi = "onnx.Pad"(%bi, %p1, %zero, %none) {mode = "constant"} : (tensor<3x8xf32>, tensor<4xi64>, tensor<f32>, none) -> tensor<3x8xf32>
+  %m0 = "onnx.Mul"(%ar, %sbr) : (tensor<3x8xf32>, tensor<3x8xf32>) -> tensor<3x8xf32>
+  %m1 = "onnx.Mul"(%ai, %sbi) : (tensor<3x8xf32>, tensor<3x8xf32>) -> tensor<3x8xf32>
+  %m2 = "onnx.Mul"(%ar, %sbi) : (tensor<3x8xf32>, tensor<3x8xf32>) -> tensor<3x8xf32>
+  %m3 = "onnx.Mul"(%ai, %sbr) : (tensor<3x8xf32>, tensor<3x8xf32>) -> tensor<3x8xf32>
+  %d0 = "onnx.Sub"(%m0, %m1) : (tensor<3x8xf32>, tensor<3x8xf32>) -> tensor<3x8xf32>
+  %d1 = "onnx.Add"(%m2, %m3) : (tensor<3x8xf32>, tensor<3x8xf32>) -> tensor<3x8xf32>
+  %hr = "onnx.Add"(%d0, %br) : (tensor<3x8xf32>, tensor<3x8xf32>) -> tensor<3x8xf32>
+  %hi = "onnx.Add"(%bi, %d1) : (tensor<3x8xf32>, tensor<3x8xf32>) -> tensor<3x8xf32>
+  %m4 = "onnx.Mul"(%ar, %sar) : (tensor<3x8xf32>, tensor<3x8xf32>) -> tensor<3x8xf32>
+  %m5 = "onnx.Mul"(%ai, %sai) : (tensor<3x8xf32>, tensor<3x8xf32>) -> tensor<3x8xf32>
+  %m6 = "onnx.Mul"(%ar, %sai) : (tensor<3x8xf32>, tensor<3x8xf32>) -> tensor<3x8xf32>
+  %m7 = "onnx.Mul"(%ai, %sar) : (tensor<3x8xf32>, tensor<3x8xf32>) -> tensor<3x8xf32>
+  %aar = "onnx.Sub"(%m4, %m5) : (tensor<3x8xf32>, tensor<3x8xf32>) -> tensor<3x8xf32>
+  %aai = "onnx.Add"(%m6, %m7) : (tensor<3x8xf32>, tensor<3x8xf32>) -> tensor<3x8xf32>
+  %tbr = "onnx.Pad"(%hr, %p2, %zero, %none) {mode = "constant"} : (tensor<3x8xf32>, tensor<4xi64>, tensor<f32>, none) -> tensor<3x8xf32>
+  %tbi = "onnx.Pad"(%hi, %p2, %zero, %none) {mode = "constant"} : (tensor<3x8xf32>, tensor<4xi64>, tensor<f32>, none) -> tensor<3x8xf32>
+  %n0 = "onnx.Mul"(%aar, %tbr) : (tensor<3x8xf32>, tensor<3x8xf32>) -> tensor<3x8xf32>
+  %n1 = "onnx.Mul"(%aai, %tbi) : (tensor<3x8xf32>, tensor<3x8xf32>) -> tensor<3x8xf32>
+  %n2 = "onnx.Mul"(%aar, %tbi) : (tensor<3x8xf32>, tensor<3x8xf32>) -> tensor<3x8xf32>
+  %n3 = "onnx.Mul"(%aai, %tbr) : (tensor<3x8xf32>, tensor<3x8xf32>) -> tensor<3x8xf32>
+  %e0 = "onnx.Sub"(%n0, %n1) : (tensor<3x8xf32>, tensor<3x8xf32>) -> tensor<3x8xf32>
+  %e1 = "onnx.Add"(%n2, %n3) : (tensor<3x8xf32>, tensor<3x8xf32>) -> tensor<3x8xf32>
+  %re = "onnx.Add"(%hr, %e0) : (tensor<3x8xf32>, tensor<3x8xf32>) -> tensor<3x8xf32>
+  %im = "onnx.Add"(%hi, %e1) : (tensor<3x8xf32>, tensor<3x8xf32>) -> tensor<3x8xf32>
+  %r0 = "onnx.Mul"(%re, %cr) : (tensor<3x8xf32>, tensor<8xf32>) -> tensor<3x8xf32>
+  %r1 = "onnx.Mul"(%im, %ci) : (tensor<3x8xf32>, tensor<8xf32>) -> tensor<3x8xf32>
+  %r = "onnx.Sub"(%r0, %r1) : (tensor<3x8xf32>, tensor<3x8xf32>) -> tensor<3x8xf32>
+  %y = "onnx.ReduceSum"(%r, %last) {keepdims = 0 : si64} : (tensor<3x8xf32>, tensor<1xi64>) -> tensor<3xf32>
+  return %y : tensor<3xf32>
+}
