@@ -282,6 +282,36 @@ static ExprRef lookedThrough(Exprs &x, ExprRef e, size_t full) {
   return r;
 }
 
+/// Operators between what the expressions read and the results.
+static llvm::SetVector<Operation *> treeOf(ArrayRef<Value> results, ArrayRef<ExprRef> expressions, Exprs &x) {
+  llvm::SetVector<Operation *> nodes;
+  for (Value v : results)
+    nodes.insert(v.getDefiningOp());
+  llvm::SmallDenseSet<Value> sources;
+  for (ExprRef e : expressions)
+    if (e)
+      for (ExprRef r : x.readsOf(e))
+        sources.insert(r->source);
+  for (size_t i = 0; i < nodes.size(); ++i)
+    for (Value v : nodes[i]->getOperands())
+      if (Operation *def = v.getDefiningOp();
+          def && def->getBlock() == nodes[0]->getBlock() && !sources.contains(v) &&
+          !isa<onnx::ConstantOp, onnx::NoValueOp, onnx::DimsOp, UnrealizedConversionCastOp>(def))
+        nodes.insert(def);
+  return nodes;
+}
+
+/// A part of something larger that is no recurrence, like the first elements of sums over a window: the rest stays and
+/// computes it again.
+static bool isPart(ArrayRef<Value> roots, const llvm::SetVector<Operation *> &tree) {
+  return llvm::any_of(roots, [](Value r) { return isMovement(r.getDefiningOp()); }) &&
+         llvm::any_of(tree, [&](Operation *op) {
+           StringRef name = op->getName().stripDialect();
+           bool inner = (name == "Add" || name == "Sub") && !llvm::is_contained(roots, op->getResult(0));
+           return inner && llvm::any_of(op->getUsers(), [&](Operation *user) { return !tree.contains(user); });
+         });
+}
+
 bool ssm::raisePrefix(PrefixProof &proof, Exprs &x, SymbolMap &sizes, std::string &reason) {
   PrefixReaders readers(proof, x);
   readers.find();
@@ -299,6 +329,10 @@ bool ssm::raisePrefix(PrefixProof &proof, Exprs &x, SymbolMap &sizes, std::strin
   SmallVector<ExprRef> needed;
   for (auto &part : proof.parts)
     needed.append({part.decay, part.input, part.initial});
+  if (isPart(proof.roots, treeOf(proof.roots, needed, x))) {
+    reason = "it is part of what is no recurrence";
+    return false;
+  }
   for (auto &o : readers.outputs)
     needed.push_back(x.replace(o.element, DenseMap<AffineExpr, AffineExpr>{}, [&](ExprRef r) -> ExprRef {
       return llvm::is_contained(proof.roots, r->source) ? x.constant(0, element) : nullptr;
@@ -378,20 +412,10 @@ bool ssm::raisePrefix(PrefixProof &proof, Exprs &x, SymbolMap &sizes, std::strin
     b.setInsertionPointAfter(place);
     last = UnrealizedConversionCastOp::create(b, place->getLoc(), final.getType(), final);
   }
-  llvm::SetVector<Operation *> nodes;
+  SmallVector<Value> results;
   for (LoopOutput &o : loop.outputs)
-    nodes.insert(o.result.getDefiningOp());
-  llvm::SmallDenseSet<Value> sources;
-  for (ExprRef e : needed)
-    if (e)
-      for (ExprRef r : x.readsOf(e))
-        sources.insert(r->source);
-  for (size_t i = 0; i < nodes.size(); ++i)
-    for (Value v : nodes[i]->getOperands())
-      if (Operation *def = v.getDefiningOp();
-          def && def->getBlock() == place->getBlock() && !sources.contains(v) &&
-          !isa<onnx::ConstantOp, onnx::NoValueOp, onnx::DimsOp, UnrealizedConversionCastOp>(def))
-        nodes.insert(def);
+    results.push_back(o.result);
+  llvm::SetVector<Operation *> nodes = treeOf(results, needed, x);
   loop.nodes.assign(nodes.begin(), nodes.end());
   llvm::sort(loop.nodes, [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); });
   x.isLeaf = nullptr;

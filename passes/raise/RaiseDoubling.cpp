@@ -19,6 +19,7 @@ namespace ssm {
 
 namespace {
 constexpr int64_t kNodesPerProof = 1 << 22;
+constexpr unsigned kNear = 8; // values that are tried as the other part of a complex number
 
 class DoublingRaiser {
 public:
@@ -110,12 +111,12 @@ void DoublingRaiser::run() {
     int64_t reached = tryRoots(v);
     bool raised = reached < 0;
     // Half of a complex number looks like a recurrence for two steps; the other half is near.
-    unsigned near = reached >= 2 ? 0 : 3;
+    unsigned near = reached >= 2 ? 0 : kNear;
     for (Operation *other : ArrayRef<Operation *>(candidates).drop_front(n + 1)) {
-      if (raised || near == 3)
+      if (raised || near == kNear)
         break;
       if (erased.contains(other) || other->getResult(0).getType() != v.getType() ||
-          stages.lookup(other->getResult(0)) != stages.lookup(v))
+          other->getName().stripDialect() == "Mul")
         continue;
       ++near;
       raised = tryRoots({v, other->getResult(0)}) < 0 || tryRoots({other->getResult(0), v}) < 0;
