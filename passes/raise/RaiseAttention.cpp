@@ -174,7 +174,7 @@ Attempt::Outcome Attempt::rewrite(const Softmax &softmax, const Element &weights
     return Outcome::No;
   }
 
-  // Numbers that multiply the query or the key belong to the scale.
+  // Numbers that multiply the query or the key belong to the scale, unless what they multiply has no index map.
   double factor = region.scale;
   auto peel = [&](Element e) {
     for (int depth = 0; depth < 4; ++depth) {
@@ -184,15 +184,14 @@ Attempt::Outcome Attempt::rewrite(const Softmax &softmax, const Element &weights
       if (!operands)
         return e;
       auto left = reader.number(reader.root((*operands)[0])), right = reader.number(reader.root((*operands)[1]));
-      if (right) {
-        factor = name == "Mul" ? factor * *right : factor / *right;
-        e = (*operands)[0];
-      } else if (left && name == "Mul") {
-        factor *= *left;
-        e = (*operands)[1];
-      } else {
+      if (!right && !(left && name == "Mul"))
         return e;
-      }
+      const Element &rest = (*operands)[right ? 0 : 1];
+      if (!operandOf(reader, rest) && operandOf(reader, e))
+        return e;
+      double number = right ? *right : *left;
+      factor = name == "Mul" ? factor * number : factor / number;
+      e = rest;
     }
     return e;
   };

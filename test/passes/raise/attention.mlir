@@ -59,3 +59,23 @@ module {
     return %o : tensor<2x?x7xf32, #o>
   }
 }
+
+// -----
+
+// Windows of an image that a number multiplies: the image has no index map, the windows have.
+// CHECK-LABEL: func.func @main
+// CHECK: %[[W:.*]] = "onnx.Reshape"({{.*}}) : (tensor<2x2x2x2x8xf32>, none) -> tensor<4x4x8xf32>
+// CHECK: ssm.attention query(%[[W]] : tensor<4x4x8xf32>) key(%[[W]] : tensor<4x4x8xf32>)
+func.func @main(%image: tensor<4x4x8xf32>) -> tensor<4x4x8xf32> {
+  %none = onnx.NoValue
+  %half = onnx.Constant dense<0.5> : tensor<f32> : tensor<f32>
+  %x = "onnx.Mul"(%image, %half) : (tensor<4x4x8xf32>, tensor<f32>) -> tensor<4x4x8xf32>
+  %split = "onnx.Reshape"(%x, %none) : (tensor<4x4x8xf32>, none) -> tensor<2x2x2x2x8xf32>
+  %swapped = "onnx.Transpose"(%split) {perm = array<i64: 0, 2, 1, 3, 4>} : (tensor<2x2x2x2x8xf32>) -> tensor<2x2x2x2x8xf32>
+  %w = "onnx.Reshape"(%swapped, %none) : (tensor<2x2x2x2x8xf32>, none) -> tensor<4x4x8xf32>
+  %kT = "onnx.Transpose"(%w) {perm = array<i64: 0, 2, 1>} : (tensor<4x4x8xf32>) -> tensor<4x8x4xf32>
+  %s = "onnx.MatMul"(%w, %kT) : (tensor<4x4x8xf32>, tensor<4x8x4xf32>) -> tensor<4x4x4xf32>
+  %p = "onnx.Softmax"(%s) {axis = -1 : si64} : (tensor<4x4x4xf32>) -> tensor<4x4x4xf32>
+  %o = "onnx.MatMul"(%p, %w) : (tensor<4x4x4xf32>, tensor<4x4x8xf32>) -> tensor<4x4x8xf32>
+  return %o : tensor<4x4x8xf32>
+}
