@@ -237,6 +237,31 @@ bool Convolution::alignInput(OpBuilder &b, Location loc, const Subscript &delay,
   return true;
 }
 
+bool Convolution::endOfHistory(OpBuilder &b, Location loc, Operand &history) {
+  IndexSpace &space = reader.space;
+  Subscript kept = length - 1;
+  if (source.historyLength == kept)
+    return true;
+  std::optional<size_t> axis;
+  for (auto [k, a] : llvm::enumerate(history.layout))
+    if (a.parts.size() == 1 && a.parts[0].iterator == source.historyTap)
+      axis = k;
+  if (!axis)
+    return false;
+  auto type = cast<RankedTensorType>(history.tensor.getType());
+  SmallVector<AffineExpr> sizes = onnx::getDimExprs(type);
+  AffineExpr end = sizes[*axis], start = space.toAffine(source.historyLength - kept, b.getContext());
+  sizes[*axis] = space.toAffine(kept, b.getContext());
+  OperationState state(loc, "onnx.Slice",
+                       {history.tensor, sizeList(b, loc, {start}), sizeList(b, loc, {end}),
+                        integerList(b, loc, {(int64_t)*axis}), integerList(b, loc, {1})},
+                       {onnx::withDims(type.getElementType(), sizes)});
+  history.tensor = b.create(state)->getResult(0);
+  source.historyTap = *space.iterator(kept).asAtom();
+  history.layout[*axis].parts[0].iterator = source.historyTap;
+  return true;
+}
+
 std::optional<Element> Convolution::stackTaps(OpBuilder &b, Location loc) {
   IndexSpace &space = reader.space;
   // All taps of one tensor, in order: the tensor itself.
@@ -297,14 +322,15 @@ bool Convolution::replace(Operation *root) {
   OpBuilder b(root);
   Location loc = root->getLoc();
   auto type = cast<RankedTensorType>(root->getResult(0).getType());
-  if (!isa<FloatType>(type.getElementType()) || (source.history && source.historyLength != length - 1))
+  if (!isa<FloatType>(type.getElementType()) ||
+      (source.history && !space.nonNegative(source.historyLength - length + 1)))
     return false;
   auto input = operandOf(reader, source.element);
   if (!input || input->reads(tap) || !input->reads(source.place) ||
       !alignInput(b, loc, Subscript(0) - offset - (length - 1), *input))
     return false;
   std::optional<Operand> history;
-  if (source.history && !(history = operandOf(reader, *source.history)))
+  if (source.history && (!(history = operandOf(reader, *source.history)) || !endOfHistory(b, loc, *history)))
     return false;
   std::optional<Operand> biasOperand;
   if (bias && !(biasOperand = operandOf(reader, *bias)))

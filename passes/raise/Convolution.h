@@ -51,6 +51,8 @@ private:
   bool follow(Element e, const Subscript &moving, bool padded, Source &found, Subscript &offset);
   /// The source as long as the result: zeros in front for a delay, zeros behind or an end cut off for another length.
   bool alignInput(mlir::OpBuilder &b, mlir::Location loc, const Subscript &delay, Operand &input);
+  /// As much of the history as the taps reach.
+  bool endOfHistory(mlir::OpBuilder &b, mlir::Location loc, Operand &history);
   std::optional<Element> stackTaps(mlir::OpBuilder &b, mlir::Location loc);
 
   int64_t axis;

@@ -36,6 +36,40 @@ std::optional<std::pair<int64_t, int64_t>> paddingOf(Operation *op, size_t axis,
   return automatic == "SAME_UPPER" ? std::pair(less, total - less) : std::pair(total - less, less);
 }
 
+constexpr int64_t kMostSpreadTaps = 32;
+
+/// The weight with zeros between its taps, `by` of them from one to the next.
+Value spreadTaps(Operation *op, Value w, size_t axis, int64_t by) {
+  OpBuilder b(op);
+  Location loc = op->getLoc();
+  auto type = cast<RankedTensorType>(w.getType());
+  Type element = type.getElementType();
+  auto number = [&](int64_t v) { return b.getAffineConstantExpr(v); };
+  auto ints = [&](ArrayRef<int64_t> values) -> Value {
+    auto list = RankedTensorType::get({(int64_t)values.size()}, b.getI64Type());
+    return onnx::ConstantOp::create(b, loc, list, cast<ElementsAttr>(DenseElementsAttr::get(list, values)));
+  };
+  auto make = [&](StringRef name, ValueRange operands, ArrayRef<AffineExpr> dims,
+                  ArrayRef<NamedAttribute> attributes = {}) {
+    OperationState state(loc, ("onnx." + name).str(), operands, {onnx::withDims(element, dims)}, attributes);
+    return b.create(state)->getResult(0);
+  };
+  SmallVector<AffineExpr> dims = onnx::getDimExprs(type), split(dims);
+  int64_t taps = type.getDimSize(axis);
+  split.insert(split.begin() + axis + 1, number(1));
+  Value v = reshapeTo(b, loc, w, onnx::withDims(element, split));
+  SmallVector<int64_t> pads(2 * split.size(), 0);
+  pads[split.size() + axis + 1] = by - 1;
+  split[axis + 1] = number(by);
+  Value none = onnx::NoValueOp::create(b, loc, b.getNoneType());
+  v = make("Pad", {v, ints(pads), none, none}, split, b.getNamedAttr("mode", b.getStringAttr("constant")));
+  dims[axis] = number(taps * by);
+  v = reshapeTo(b, loc, v, onnx::withDims(element, dims));
+  int64_t length = (taps - 1) * by + 1;
+  dims[axis] = number(length);
+  return make("Slice", {v, ints({0}), ints({length}), ints({(int64_t)axis}), ints({1})}, dims);
+}
+
 /// Convolution operator under views, with more than one tap along one axis only.
 bool matchConv(Convolution &c, Operation *root) {
   ElementReader &reader = c.reader;
@@ -47,7 +81,8 @@ bool matchConv(Convolution &c, Operation *root) {
   Value x = op->getOperand(0), w = op->getOperand(1);
   auto xDims = reader.dims(x), wDims = reader.dims(w);
   auto one = [&](StringRef name) { return llvm::all_of(onnx::intsAttr(op, name), [](int64_t v) { return v == 1; }); };
-  if (!one("strides") || !one("dilations"))
+  SmallVector<int64_t> dilations = onnx::intsAttr(op, "dilations");
+  if (!one("strides"))
     return false;
   // One filter per channel, or several on the same one.
   auto channels = xDims[1].constant(), filters = wDims[0].constant();
@@ -57,8 +92,14 @@ bool matchConv(Convolution &c, Operation *root) {
   Element input{x, y.at}, weight{w, {y.at[1], 0}};
   input.at[1] = space.floorDiv(y.at[1], Subscript(*filters / *channels));
   bool found = false, padded = false;
+  std::pair<size_t, int64_t> spread = {0, 1};
   for (size_t axis = 2; axis < y.at.size(); ++axis) {
-    auto pads = paddingOf(op, axis - 2, y.at.size() - 2, wDims[axis].constant());
+    auto taps = wDims[axis].constant();
+    int64_t by = dilations.empty() ? 1 : dilations[axis - 2];
+    if (by > 1 && taps != 1 && (!taps || (*taps - 1) * by >= kMostSpreadTaps))
+      return false;
+    Subscript length = by > 1 && taps ? Subscript((*taps - 1) * by + 1) : wDims[axis];
+    auto pads = paddingOf(op, axis - 2, y.at.size() - 2, length.constant());
     if (!pads || pads->first < 0 || pads->second < 0)
       return false;
     if (!c.timeOf(y.at[axis]) || (wDims[axis].is(1) && y.at.size() > 3)) {
@@ -71,8 +112,9 @@ bool matchConv(Convolution &c, Operation *root) {
       return false;
     found = true;
     padded = pads->first || pads->second;
-    Subscript j = space.iterator(wDims[axis]);
-    c.length = wDims[axis];
+    Subscript j = space.iterator(length);
+    c.length = length;
+    spread = {axis, by};
     c.tap = *j.asAtom();
     weight.at.push_back(j);
     input.at[axis] = y.at[axis] - Subscript(pads->first) + j;
@@ -84,7 +126,11 @@ bool matchConv(Convolution &c, Operation *root) {
     c.bias = Element{op->getOperand(2), {y.at[1]}};
   c.nodes.push_back(op);
   // Padding reads zeros, also where a slice in front has cut elements off.
-  return c.trace(input, padded) && space.nonNegative(Subscript(0) - c.offset - (c.length - 1));
+  if (!c.trace(input, padded) || !space.nonNegative(Subscript(0) - c.offset - (c.length - 1)))
+    return false;
+  if (spread.second > 1 && c.length != wDims[spread.first])
+    c.weight.tensor = spreadTaps(op, w, spread.first, spread.second);
+  return true;
 }
 
 /// Products that are added: of a sum over few windows one for each, else those of the operators Add.

@@ -340,9 +340,24 @@ bool SoftmaxMatcher::match(const Element &e, unsigned j, Softmax &found) {
     }
   if (name == "Exp")
     return matchLogarithm((*operands)[0], j, found);
+  if (name == "Where" && reader.number(reader.root((*operands)[2])) == 0.0) {
+    Softmax again;
+    if (!match((*operands)[1], j, again) || !takeMaskAgain((*operands)[0], false, again))
+      return false;
+    again.probabilities = found.probabilities;
+    again.nodes.append(found.nodes);
+    found = again;
+    return true;
+  }
   if (name == "Where") { // rows without any key become zero
     if (reader.number(reader.root((*operands)[1])) != 0.0)
       return false;
+    if (Softmax again; match((*operands)[2], j, again) && takeMaskAgain((*operands)[0], true, again)) {
+      again.probabilities = found.probabilities;
+      again.nodes.append(found.nodes);
+      found = again;
+      return true;
+    }
     if (reader.number(reader.root((*operands)[0])) == 0.0) // there is no such row
       return match((*operands)[2], j, found);
     Softmax inner;
@@ -356,6 +371,26 @@ bool SoftmaxMatcher::match(const Element &e, unsigned j, Softmax &found) {
     return true;
   }
   return false;
+}
+
+/// Weights that are made zero where the same condition has masked the scores: of use for rows without keys only.
+bool SoftmaxMatcher::takeMaskAgain(const Element &condition, bool inverted, Softmax &found) {
+  Element enters = reader.rootOfFloat(found.enters);
+  auto operands = reader.operatorOf(enters) == "Where" ? reader.operandsOf(enters) : std::nullopt;
+  if (!operands || found.sink || found.sinkNumber || found.zeroRows)
+    return false;
+  // So far below all scores that no weight is left where another key is allowed.
+  auto least = reader.number(reader.rootOfFloat((*operands)[inverted ? 1 : 2]));
+  if (!least || *least > -1e30 || !reader.equal((*operands)[0], condition))
+    return false;
+  Operation *op = enters.tensor.getDefiningOp();
+  const Element &score = (*operands)[inverted ? 2 : 1];
+  if (*least != -kInfinity) {
+    Element where = masked({op->getOperand(0), {}}, {op->getOperand(inverted ? 2 : 1), score.at}, op, inverted);
+    found.enters = {where.tensor, enters.at};
+  }
+  found.zeroRows = true;
+  return true;
 }
 
 /// The condition holds exactly for rows in which every score is minus infinity: their softmax is not a number, or the

@@ -45,6 +45,7 @@ private:
   void takeShift(Exponential &e, unsigned j, Softmax &found);
   bool isShift(const Element &e, unsigned j, int depth = 4);
   bool takeSink(const Element &extra, const Exponential &e, Softmax &found);
+  bool takeMaskAgain(const Element &condition, bool inverted, Softmax &found);
   bool isEmptyRow(const Element &condition, const Element &softmax, Softmax &found, unsigned j);
   /// Scores that are minus infinity where the condition fails (or, `inverted`, holds).
   Element masked(const Element &condition, const Element &score, mlir::Operation *at, bool inverted);

@@ -150,6 +150,32 @@ def rows_without_keys_are_zero(dims):
     return g, [g.MatMul(p, m.names[2])], [y]
 
 
+def masked_twice(dims, least, before):
+    """As in DeBERTa: the scores, then the weights; a row without keys is zero."""
+    m = Model(dims=dims)
+    g = m.g
+    mask = np.array([[0] * 7, [1, 1, 0, 1, 1, 0, 0]], np.bool_)
+    given = g.Unsqueeze(g.input("mask", mask, ["B", "S"] if dims else [B, S]), g.ints(1, 2))
+    if before:
+        p = g.Where(given, g.Softmax(g.Where(given, m.scores(), np.float32(least)), axis=-1), np.float32(0))
+    else:
+        no = g.Not(given)
+        p = g.Where(no, np.float32(0), g.Softmax(g.Where(no, np.float32(least), m.scores()), axis=-1))
+    y = attention(m.q, m.k, m.v, change=masked(mask[:, None, None]))[0]
+    y[0] = 0
+    return g, [g.MatMul(p, m.names[2])], [y]
+
+
+@spelling
+def masked_twice_where_kept(dims):
+    return masked_twice(dims, -3.4028234663852886e38, True)
+
+
+@spelling
+def masked_twice_where_masked(dims):
+    return masked_twice(dims, -np.inf, False)
+
+
 @spelling
 def soft_cap(dims):
     m = Model(dims=dims)

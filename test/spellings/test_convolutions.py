@@ -236,3 +236,30 @@ def test_generated_kernel_no_longer_than_the_sequence(tmp_path, length):
     used = np.exp(w.astype(np.float64))[:, :, : min(length, 30)][:, :, ::-1]
     delay = max(0, length - 30)
     check(tmp_path, g, [y], [causal(x, used, delay=delay, length=length + delay)], ["long_conv"])
+
+
+@pytest.mark.parametrize("dilation, pads, raised", [(2, [6, 0], True), (2, [6, 6], True), (3, [9, 0], True), (2, [3, 3], False), (11, [33, 0], False)])
+def test_dilated(tmp_path, dilation, pads, raised):
+    """Zeros between the taps, where they are few."""
+    x, w, b = inputs(4)
+    spread = np.zeros((D, 1, 3 * dilation + 1), np.float32)
+    spread[:, :, ::dilation] = w
+    g = Graph()
+    y = conv(g, g.input("x", x), w, b, pads=pads, dilations=[dilation])
+    y = g.slice(y, 0, L, 2) if pads[0] == pads[1] == 6 else y
+    expected = causal(x, spread, b, delay=pads[0] - 3 * dilation)
+    check(tmp_path, g, [y], [expected], ["causal_conv"] if raised else [])
+
+
+@pytest.mark.parametrize("length", [1, 9])
+@pytest.mark.parametrize("kept", [3, 4, 6])
+def test_history(tmp_path, kept, length):
+    """At least as many inputs of before as the taps reach; the last of all are an output."""
+    x, w, b = inputs(4, length=length)
+    past = inputs(4, seed=5, length=kept)[0]
+    g = Graph()
+    joined = g.Concat(g.input("past", past, ["B", D, kept]), g.input("x", x, ["B", D, "L"]), axis=2)
+    y = g.slice(conv(g, joined, g.constant(w), g.constant(b)), kept - 3, 2**40, 2)
+    everything = np.concatenate([past, x], 2)
+    expected = causal(everything, w, b)[:, :, kept:]
+    check(tmp_path, g, [y, g.slice(joined, -kept, 2**40, 2)], [expected, everything[:, :, -kept:]], ["causal_conv"])

@@ -45,3 +45,22 @@ module {
     return %o : tensor<4x7xf32>
   }
 }
+
+// -----
+
+// Weights that another condition than that of the scores makes zero no longer sum to one.
+// CHECK-LABEL: @main
+// CHECK-NOT: ssm.attention
+// CHECK: onnx.Softmax
+module {
+  func.func @main(%q: tensor<4x8xf32>, %k: tensor<8x5xf32>, %v: tensor<5x7xf32>, %a: tensor<4x5xi1>, %b: tensor<4x5xi1>) -> tensor<4x7xf32> {
+    %zero = onnx.Constant dense<0.0> : tensor<f32> : tensor<f32>
+    %least = onnx.Constant dense<0xFF800000> : tensor<f32> : tensor<f32>
+    %s = "onnx.MatMul"(%q, %k) : (tensor<4x8xf32>, tensor<8x5xf32>) -> tensor<4x5xf32>
+    %m = "onnx.Where"(%a, %s, %least) : (tensor<4x5xi1>, tensor<4x5xf32>, tensor<f32>) -> tensor<4x5xf32>
+    %p = "onnx.Softmax"(%m) {axis = 1 : si64} : (tensor<4x5xf32>) -> tensor<4x5xf32>
+    %w = "onnx.Where"(%b, %p, %zero) : (tensor<4x5xi1>, tensor<4x5xf32>, tensor<f32>) -> tensor<4x5xf32>
+    %o = "onnx.MatMul"(%w, %v) : (tensor<4x5xf32>, tensor<5x7xf32>) -> tensor<4x7xf32>
+    return %o : tensor<4x7xf32>
+  }
+}

@@ -149,3 +149,42 @@ module {
     return %y : tensor<2x8x?xf32, #y>
   }
 }
+
+// -----
+
+// A history of more than the taps reach: its end.
+// CHECK-LABEL: @main
+// CHECK: %[[END:.+]] = "onnx.Slice"(%arg1
+// CHECK: ssm.causal_conv input(%arg0 : {{.+}}) weight(%{{.+}}) history(%[[END]] : tensor<2x8x3xf32>)
+#x = affine_map<()[s0] -> (2, 8, s0)>
+#p = affine_map<()[s0] -> (2, 8, s0 + 5)>
+#c = affine_map<()[s0] -> (2, 8, s0 + 2)>
+module {
+  func.func @main(%x: tensor<2x8x?xf32, #x>, %h: tensor<2x8x5xf32>, %w: tensor<8x1x4xf32>) -> tensor<2x8x?xf32, #x> {
+    ssm.bind_dim %x[2] -> 0 : tensor<2x8x?xf32, #x>
+    %none = onnx.NoValue
+    %two = onnx.Constant dense<2> : tensor<1xi64> : tensor<1xi64>
+    %end = onnx.Constant dense<9223372036854775807> : tensor<1xi64> : tensor<1xi64>
+    %p = "onnx.Concat"(%h, %x) {axis = 2 : si64} : (tensor<2x8x5xf32>, tensor<2x8x?xf32, #x>) -> tensor<2x8x?xf32, #p>
+    %c = "onnx.Conv"(%p, %w, %none) {group = 8 : si64} : (tensor<2x8x?xf32, #p>, tensor<8x1x4xf32>, none) -> tensor<2x8x?xf32, #c>
+    %y = "onnx.Slice"(%c, %two, %end, %two, %none) : (tensor<2x8x?xf32, #c>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>, none) -> tensor<2x8x?xf32, #x>
+    return %y : tensor<2x8x?xf32, #x>
+  }
+}
+
+// -----
+
+// Taps that are two apart: zeros between them.
+// CHECK-LABEL: @main
+// CHECK: "onnx.Pad"(%{{.+}}) {{.*}} -> tensor<8x1x4x2xf32>
+// CHECK: %[[W:.+]] = "onnx.Slice"({{.+}} -> tensor<8x1x7xf32>
+// CHECK: ssm.causal_conv input(%arg0 : {{.+}}) weight(%[[W]] :
+#x = affine_map<()[s0] -> (2, 8, s0)>
+module {
+  func.func @main(%x: tensor<2x8x?xf32, #x>, %w: tensor<8x1x4xf32>) -> tensor<2x8x?xf32, #x> {
+    ssm.bind_dim %x[2] -> 0 : tensor<2x8x?xf32, #x>
+    %none = onnx.NoValue
+    %y = "onnx.Conv"(%x, %w, %none) {group = 8 : si64, pads = array<i64: 6, 0>, dilations = array<i64: 2>} : (tensor<2x8x?xf32, #x>, tensor<8x1x4xf32>, none) -> tensor<2x8x?xf32, #x>
+    return %y : tensor<2x8x?xf32, #x>
+  }
+}
