@@ -106,6 +106,9 @@ public:
   /// Where expansion stops: a value for which this holds is read, not looked through. Changing it forgets nothing that
   /// was already expanded; call forget() for that.
   std::function<bool(mlir::Value)> isLeaf;
+  /// Symbols that have another expression wherever the elements in question exist.
+  llvm::DenseMap<mlir::AffineExpr, mlir::AffineExpr> assumed;
+  llvm::SmallVector<mlir::AffineExpr> dimsOf(mlir::Value v);
   /// Elementwise operators and contractions are looked through unless this says no; Concat and Pad, where the place is in
   /// more than one piece, only if it says yes.
   std::function<bool(mlir::Operation *)> expands;

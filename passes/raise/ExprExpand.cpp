@@ -13,7 +13,6 @@ constexpr uint32_t kMaxDepth = 1000;
 constexpr unsigned kMaxPieces = 8;
 
 RankedTensorType typeOf(Value v) { return dyn_cast<RankedTensorType>(v.getType()); }
-SmallVector<AffineExpr> dimsOf(Value v) { return onnx::getDimExprs(typeOf(v)); }
 StringRef nameOf(Operation *op) { return op->getName().stripDialect(); }
 bool isPresent(Operation *op, unsigned i) { return i < op->getNumOperands() && !onnx::isNone(op->getOperand(i)); }
 } // namespace
@@ -22,6 +21,15 @@ bool ssm::isMovement(Operation *op) {
   static constexpr StringRef names[] = {"Identity", "Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Expand",
                                         "Slice",    "Gather",    "Concat",  "Pad",     "Split",   "Tile"};
   return llvm::is_contained(names, nameOf(op));
+}
+
+SmallVector<AffineExpr> Exprs::dimsOf(Value v) {
+  SmallVector<AffineExpr> dims = onnx::getDimExprs(typeOf(v));
+  if (!assumed.empty())
+    for (AffineExpr &d : dims)
+      if (!isa<AffineConstantExpr>(d))
+        d = simplified(d.replace(assumed));
+  return dims;
 }
 
 ExprRef Exprs::at(Value v, ArrayRef<AffineExpr> given) {

@@ -78,14 +78,14 @@ struct RaiseChunksPass : ssm::impl::RaiseChunksBase<RaiseChunksPass> {
     SmallVector<Block *> blocks;
     main.walk([&](Block *block) { blocks.push_back(block); });
     for (Block *block : blocks)
-      while (raiseMatrixOfChunks(*block))
-        eraseDeadOps(main.getBody());
+      raiseMatricesOfChunks(*block);
+    eraseDeadOps(main.getBody());
     replaceSymbols(main, sizes);
   }
 
 private:
   bool raiseLoopOfChunks(Operation *loop);
-  bool raiseMatrixOfChunks(Block &block);
+  void raiseMatricesOfChunks(Block &block);
   bool raiseStates(Operation *states, Block &block, ArrayRef<TriangularInverse> inverses);
   SymbolMap sizes;
 };
@@ -188,19 +188,32 @@ bool RaiseChunksPass::raiseLoopOfChunks(Operation *loop) {
 
 //===- states of all chunks from a matrix of decays ------------------------===//
 
-bool RaiseChunksPass::raiseMatrixOfChunks(Block &block) {
+void RaiseChunksPass::raiseMatricesOfChunks(Block &block) {
   SmallVector<Operation *> candidates;
   for (Operation &op : block)
-    if (nameOf(&op) == "ReduceSum" || nameOf(&op) == "MatMul" || nameOf(&op) == "Einsum")
+    if (nameOf(&op) == "ReduceSum" || nameOf(&op) == "MatMul" || nameOf(&op) == "Einsum" || nameOf(&op) == "CumSum")
       if (auto type = typeOf(op.getResult(0)); type && type.getRank() >= 3 && isa<FloatType>(type.getElementType()))
         candidates.push_back(&op);
   if (candidates.empty())
-    return false;
+    return;
   SmallVector<TriangularInverse> inverses = inversesOf(block);
-  for (Operation *op : candidates)
-    if (raiseStates(op, block, inverses))
-      return true;
-  return false;
+  for (Operation *op : candidates) // none of them is erased on the way
+    if (!op->use_empty())
+      raiseStates(op, block, inverses);
+}
+
+/// Where there are elements to speak of, there is a chunk: the smaller one of 1 and the number of chunks is 1.
+static void assumeChunks(Operation *op, AffineExpr count, Exprs &x) {
+  auto main = op->getParentOfType<func::FuncOp>();
+  main.walk([&](BindExprOp bind) {
+    auto args = bind.getMap().getResults();
+    if (bind.getKind() != "min" || args.size() != 2)
+      return;
+    for (int k : {0, 1})
+      if (args[k] == x.number(1) &&
+          (x.simplified(args[1 - k] + 1) == x.simplified(count) || args[1 - k] == count))
+        x.assumed[getAffineSymbolExpr(bind.getSymbol(), op->getContext())] = x.number(1);
+  });
 }
 
 bool RaiseChunksPass::raiseStates(Operation *states, Block &block, ArrayRef<TriangularInverse> inverses) {
@@ -212,7 +225,8 @@ bool RaiseChunksPass::raiseStates(Operation *states, Block &block, ArrayRef<Tria
     Exprs x(&getContext());
     x.cumulative = true;
     expandNothing(x);
-    Indices dims = x.iterators(onnx::getDimExprs(type));
+    assumeChunks(states, onnx::getDimExpr(type, axis), x);
+    Indices dims = x.iterators(x.dimsOf(v));
     AffineExpr count = x.sizeOf(dims[axis]), tau = x.iterator(count), c = dims[axis];
     Terms own(x, tau);
     auto list = own.of(x.read(v, dims), true);
@@ -271,7 +285,7 @@ bool RaiseChunksPass::raiseStates(Operation *states, Block &block, ArrayRef<Tria
       Value o = sum->getResult(0);
       if (!typeOf(o))
         continue;
-      Indices outDims = x.iterators(onnx::getDimExprs(typeOf(o)));
+      Indices outDims = x.iterators(x.dimsOf(o));
       for (AffineExpr chunk : outDims) {
         if (x.simplified(x.sizeOf(chunk)) != chunks)
           continue;
@@ -328,7 +342,7 @@ bool RaiseChunksPass::raiseStates(Operation *states, Block &block, ArrayRef<Tria
                   nameOf(user) == "Concat")
                 continue;
               for (Value r : user->getResults()) {
-                Indices own = x.iterators(onnx::getDimExprs(typeOf(r)));
+                Indices own = x.iterators(x.dimsOf(r));
                 ExprRef e = x.at(r, own);
                 if (e->kind != Expr::Kind::Read || e->source != v)
                   continue;

@@ -252,6 +252,13 @@ Subscript IndexSpace::floorDiv(const Subscript &x, const Subscript &n) {
     Subscript inner = atoms[*a].x, divisor = atoms[*a].n;
     return quotient + floorDiv(inner, divisor * n);
   }
+  // Rounding up of sizes: (x + n - 1) floordiv n = -(-x floordiv n)
+  auto by = n.constant();
+  auto constant = rest.terms.find({});
+  llvm::SmallDenseSet<unsigned, 8> iterators;
+  collectIterators(rest, iterators);
+  if (by && *by > 1 && constant != rest.terms.end() && constant->second == *by - 1 && iterators.empty())
+    return quotient - floorDiv(Subscript(*by - 1) - rest, n);
   return quotient + Subscript::atom(intern({Atom::FloorDiv, rest, n, 0}));
 }
 
@@ -262,6 +269,11 @@ Subscript IndexSpace::mod(const Subscript &x, const Subscript &n) {
   split(x, n, quotient, rest);
   if (rest.is(0) || (nonNegative(rest) && nonNegative(n - 1 - rest)))
     return rest;
+  // Of sizes: in quotients only, so that rounding up is one expression however it is written.
+  llvm::SmallDenseSet<unsigned, 8> iterators;
+  collectIterators(rest, iterators);
+  if (iterators.empty() && n.constant())
+    return rest - n * floorDiv(rest, n);
   return Subscript::atom(intern({Atom::Mod, rest, n, 0}));
 }
 
@@ -388,14 +400,19 @@ bool IndexSpace::nonNegative(const Subscript &e, int depth) const {
         return false;
       Subscript rest = e.without(a);
       if (nonNegative(*coefficient, depth - 1)) { // smallest at 0
-        if (atom.kind == Atom::FloorDiv && !nonNegative(atom.x, depth - 1))
-          return false;
+        if (atom.kind == Atom::FloorDiv && !nonNegative(atom.x, depth - 1)) {
+          // x floordiv n >= (x + 1 - n) / n
+          auto perUnit = coefficient->dividedBy(atom.n);
+          return perUnit && nonNegative(rest + *perUnit * (atom.x + 1 - atom.n), depth - 1);
+        }
         return nonNegative(rest, depth - 1);
       }
       if (!nonNegative(Subscript(0) - *coefficient, depth - 1))
         return false;
       if (atom.kind != Atom::FloorDiv) // largest at n - 1
         return nonNegative(rest + *coefficient * (atom.n - 1), depth - 1);
+      if (nonNegative(Subscript(0) - atom.x, depth - 1) && nonNegative(rest, depth - 1)) // largest at 0
+        return true;
       // x floordiv n <= x / n
       auto perUnit = coefficient->dividedBy(atom.n);
       return perUnit && nonNegative(rest + *perUnit * atom.x, depth - 1);

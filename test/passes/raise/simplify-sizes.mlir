@@ -73,6 +73,42 @@ module attributes {onnx.symbols = ["L", "", ""]} {
 
 // -----
 
+// L rounded up to chunks of 16, in three ways; n + min(1, n) chunks against n + 1; L * 4 / L is 4.
+// CHECK-DAG: #[[UP:.+]] = affine_map<()[s0] -> (-((-s0) floordiv 16))>
+// CHECK-DAG: #[[MORE:.+]] = affine_map<()[s0, s1] -> (s1 - (-s0) floordiv 16)>
+// CHECK-LABEL: func.func @main
+// CHECK:         "onnx.Abs"{{.*}} -> tensor<?xf32, #[[UP]]>
+// CHECK:         "onnx.Abs"{{.*}} -> tensor<?xf32, #[[UP]]>
+// CHECK:         "onnx.Add"{{.*}} -> tensor<?xf32, #[[MORE]]>
+// CHECK:         "onnx.Reshape"{{.*}} -> tensor<4x?xf32
+#l = affine_map<()[s0] -> (s0)>
+#u = affine_map<()[s0] -> ((s0 + (-(s0 mod 16)) mod 16) floordiv 16)>
+#v = affine_map<()[s0] -> (s0 floordiv 16 - ((-s0) floordiv 16 + s0 floordiv 16))>
+#m = affine_map<()[s0, s1] -> (s0 ceildiv 16 + s1)>
+#n = affine_map<()[s0] -> (s0 ceildiv 16 + 1)>
+#b = affine_map<()[s0, s1, s2] -> (s2)>
+#four = affine_map<()[s0] -> (s0 * 4)>
+#r = affine_map<()[s0, s1, s2, s3] -> (s3, s0)>
+module attributes {onnx.symbols = ["L", "", "", ""]} {
+  func.func @main(%x: tensor<?xf32, #l>, %u: tensor<?xf32, #u>, %v: tensor<?xf32, #v>, %m: tensor<?xf32, #m>, %n: tensor<?xf32, #n>, %y: tensor<?xf32, #four>) -> tensor<?xf32, #u> {
+    ssm.bind_dim %x[0] -> 0 : tensor<?xf32, #l>
+    ssm.bind_expr "min" affine_map<()[s0] -> (1, s0 ceildiv 16)> -> 1
+    %a = "onnx.Abs"(%u) : (tensor<?xf32, #u>) -> tensor<?xf32, #u>
+    %c = "onnx.Abs"(%v) : (tensor<?xf32, #v>) -> tensor<?xf32, #v>
+    ssm.bind_expr "broadcast" affine_map<()[s0, s1] -> (s0 ceildiv 16 + 1, s0 ceildiv 16 + s1)> -> 2
+    %d = "onnx.Add"(%n, %m) : (tensor<?xf32, #n>, tensor<?xf32, #m>) -> tensor<?xf32, #b>
+    %none = onnx.NoValue
+    %all = onnx.Dims affine_map<()[s0] -> (s0 * 4)> : tensor<i64>
+    %one = onnx.Dims affine_map<()[s0] -> (s0)> : tensor<i64>
+    %q = "onnx.Div"(%all, %one) : (tensor<i64>, tensor<i64>) -> tensor<i64>
+    ssm.bind_element %q[0] -> 3 : tensor<i64>
+    %e = "onnx.Reshape"(%y, %none) : (tensor<?xf32, #four>, none) -> tensor<?x?xf32, #r>
+    return %a : tensor<?xf32, #u>
+  }
+}
+
+// -----
+
 // Two sizes that every run checks to be the same are one, and the check comes as soon as both are known.
 // CHECK-DAG: #[[L:.+]] = affine_map<()[s0] -> (s0)>
 // CHECK-LABEL: func.func @main
@@ -110,5 +146,23 @@ module attributes {onnx.symbols = ["L", "M", ""]} {
       onnx.Yield %y : tensor<?xf32, #m>
     }) : (tensor<i1>) -> tensor<?xf32, #m>
     return %r : tensor<?xf32, #m>
+  }
+}
+
+// -----
+
+// What data says is a size is known from the elements that a Reshape keeps, and checked.
+// CHECK-LABEL: func.func @main
+// CHECK:         ssm.bind_expr "same" #{{.+}} -> 2
+// CHECK-NEXT:    "onnx.Reshape"{{.*}} -> tensor<?x1x8xf32
+#l = affine_map<()[s0] -> (s0, 8)>
+#r = affine_map<()[s0, s1] -> (s0, s1, 8)>
+module attributes {onnx.symbols = ["L", ""]} {
+  func.func @main(%x: tensor<?x8xf32, #l>, %n: tensor<i64>) -> tensor<?x?x8xf32, #r> {
+    ssm.bind_dim %x[0] -> 0 : tensor<?x8xf32, #l>
+    ssm.bind_element %n[0] -> 1 : tensor<i64>
+    %none = onnx.NoValue
+    %e = "onnx.Reshape"(%x, %none) : (tensor<?x8xf32, #l>, none) -> tensor<?x?x8xf32, #r>
+    return %e : tensor<?x?x8xf32, #r>
   }
 }
