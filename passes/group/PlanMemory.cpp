@@ -339,7 +339,7 @@ void Planner::write() {
     for (Value r : op->getResults()) {
       auto it = placed.find(r);
       bool has = it != placed.end();
-      where.push_back(has ? it->second.arena : -1);
+      where.push_back(has ? (int64_t)it->second.arena : -1);
       AffineExpr offset = sizes.toAffine(has ? it->second.offset : Subscript(0));
       offsets.push_back(!has || isWhole(it->second.offset) ? offset : offset.ceilDiv(kLine) * kLine);
     }
