@@ -195,3 +195,25 @@ module attributes {onnx.symbols = [""]} {
     return
   }
 }
+
+// -----
+
+// Of two results one leaves the call: it has no arena, the other has.
+// CHECK-LABEL: func @main
+// CHECK: ssm.dispatch @two(%arg0) {{.*}}ssm.arenas = array<i64: -1, 0>
+module attributes {onnx.symbols = []} {
+  func.func @main(%x: tensor<64xf32>) -> (tensor<64xf32>, tensor<64xf32>) {
+    %a:2 = ssm.dispatch @two(%x) affine_map<() -> ()> : (tensor<64xf32>) -> (tensor<64xf32>, tensor<64xf32>)
+    %b = ssm.dispatch @f(%a#1) affine_map<() -> ()> : (tensor<64xf32>) -> tensor<64xf32>
+    return %a#0, %b : tensor<64xf32>, tensor<64xf32>
+  }
+  func.func private @two(%x: tensor<64xf32>) -> (tensor<64xf32>, tensor<64xf32>) attributes {ssm.dispatch, ssm.symbols = 0 : i64} {
+    %0 = "onnx.Exp"(%x) : (tensor<64xf32>) -> tensor<64xf32>
+    %1 = "onnx.Neg"(%x) : (tensor<64xf32>) -> tensor<64xf32>
+    return %0, %1 : tensor<64xf32>, tensor<64xf32>
+  }
+  func.func private @f(%x: tensor<64xf32>) -> tensor<64xf32> attributes {ssm.dispatch, ssm.symbols = 0 : i64} {
+    %0 = "onnx.Exp"(%x) : (tensor<64xf32>) -> tensor<64xf32>
+    return %0 : tensor<64xf32>
+  }
+}
