@@ -14,7 +14,12 @@ int64_t SemiseparableOp::getTimeDim() { return numIterationDims(*this) - 3; }
 ValueRange SemiseparableOp::getInitialStates() { return getODSOperands(Initial); }
 ValueRange SemiseparableOp::getFinalStates() { return getODSResults(1); }
 
-SmallVector<StringRef> SemiseparableOp::getForms() { return {"recurrent", "chunked"}; }
+SmallVector<StringRef> SemiseparableOp::getForms() {
+  SmallVector<StringRef> forms = {"recurrent", "chunked"};
+  if (!getEraseLeft()) // an erasure has no matrix without a triangular solve
+    forms.push_back("quadratic");
+  return forms;
+}
 
 double SemiseparableOp::getCost(StringRef form, ArrayRef<int64_t> sizes) {
   int64_t time = getTimeDim();
@@ -26,6 +31,9 @@ double SemiseparableOp::getCost(StringRef form, ArrayRef<int64_t> sizes) {
   double factor = getEraseLeft() ? 2 : 1;
   if (form == "recurrent")
     return heads * t * k * v * (getEraseLeft() ? 16 : 10);
+  // Pairs of steps are what a chunk computes within itself, in registers: never the cheapest, for who asks for it.
+  if (form == "quadratic")
+    return heads * t * (10 * k * v + 4 * t * (k + v));
   double chunks = std::ceil(t / kChunk);
   return heads * chunks * kChunk * factor * (4 * k * v + 2 * factor * kChunk * (k + v) + 64);
 }

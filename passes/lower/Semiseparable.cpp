@@ -18,6 +18,7 @@
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "passes/lower/MixerLoops.h"
 #include "passes/lower/Registry.h"
+#include "passes/lower/SemiseparableQuadratic.h"
 
 using namespace mlir;
 using namespace ssm;
@@ -513,7 +514,11 @@ void Semiseparable::step(Value first) {
 
 void ssm::populateSemiseparable(Registry &r) {
   r.mixer("semiseparable", [](Operation *op, Emitter &e) {
-    Semiseparable(cast<SemiseparableOp>(op), e).lower();
+    auto mixer = cast<SemiseparableOp>(op);
+    if (mixer.getPreferredForm() == "quadratic")
+      lowerQuadratic(mixer, e);
+    else
+      Semiseparable(mixer, e).lower();
     return success();
   });
 }

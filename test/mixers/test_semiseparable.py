@@ -90,6 +90,23 @@ def check(built, length, reverse, read_before, seed=0, strong=False):
         assert_close(g, space.contract(array, axes["result " + r], list(over), values), out_types[r], length)
 
 
+@pytest.mark.parametrize("kind", [n for n, (extra, _, _) in KINDS.items() if "erase_left" not in extra])
+def test_quadratic(tmp_path, kind):
+    built = build(tmp_path, kind, "quadratic", "f32", seed=len(kind))
+    for length in LENGTHS:
+        check(built, length, False, "read_before" in KINDS[kind][1], length)
+
+
+@pytest.mark.parametrize("variant", ["reverse", "groups", "f64", "bf16", "strong", "wide"])
+@pytest.mark.parametrize("kind", ["decay_head", "decay_key", "gate_initial"])
+def test_quadratic_variants(tmp_path, kind, variant):
+    element = variant if variant in ("f64", "bf16") else "f32"
+    dims = {"b": 1, "h": 2, "t": "s0", "k": 33, "v": 48} if variant == "wide" else None
+    built = build(tmp_path, kind, "quadratic", element, dims=dims, reverse=variant == "reverse", groups=2 if variant == "groups" else 1, seed=3)
+    for length in (1, 7, 40):
+        check(built, length, variant == "reverse", "read_before" in KINDS[kind][1], length, variant == "strong")
+
+
 @pytest.mark.parametrize("form", ["recurrent", "chunked"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_kinds(tmp_path, kind, form):
