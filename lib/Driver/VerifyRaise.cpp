@@ -218,7 +218,7 @@ llvm::json::Object Verification::entryOf(const RaiseCut &cut, const Verdict &v) 
   llvm::json::Array kinds, nodes;
   llvm::SetVector<StringAttr> names;
   for (Operation *op : cut.changed) {
-    op->walk([&](SequenceMixerOpInterface mixer) { kinds.push_back(mixer.getKind()); });
+    op->walk([&](SequenceMixerOpInterface mixer) { kinds.push_back(mixer.getKind().str()); });
     for (StringAttr name : nodeNames(op->getLoc()))
       names.insert(name);
   }
