@@ -350,6 +350,26 @@ bool ClosedForm::top(const Element &e, int depth) {
   return sum(at, depth);
 }
 
+/// A product without exponentials of which a factor can only be read through what moves the whole: a number times a
+/// stream that is then reversed, for example.
+static bool staysWhole(ElementReader &reader, const Element &e, bool moved, int depth) {
+  Element at = plain(reader, e);
+  StringRef name = reader.operatorOf(at);
+  auto operands = reader.operandsOf(at);
+  if (depth == 0 || name == "Exp" || name == "CumProd" || name == "CumSum")
+    return false;
+  if (!operands || (name != "Mul" && name != "Div" && name != "Neg"))
+    return moved;
+  bool whole = false;
+  for (const Element &x : *operands) {
+    bool read = reader.number(plain(reader, x)) || operandOf(reader, x);
+    if (!staysWhole(reader, x, true, depth - 1))
+      return false;
+    whole |= !read;
+  }
+  return moved || whole;
+}
+
 bool ClosedForm::mixed(const Element &e, bool inverse, int depth) {
   Element at = plain(reader, e);
   if (depth == 0 || --budget < 0)
@@ -362,6 +382,10 @@ bool ClosedForm::mixed(const Element &e, bool inverse, int depth) {
   }
   bool both = on(at, time) && on(at, source);
   auto operands = reader.operandsOf(at);
+  if (!both && operandOf(reader, e) && staysWhole(reader, e, false, 6)) {
+    factors.push_back({e, inverse ? Factor::Reciprocal : Factor::Plain});
+    return true;
+  }
   if (operands && name == "Mul" && (both || on(at, time) || on(at, source))) {
     nodes.push_back(op);
     return mixed((*operands)[0], inverse, depth - 1) && mixed((*operands)[1], inverse, depth - 1);

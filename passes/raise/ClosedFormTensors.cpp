@@ -87,7 +87,8 @@ Value ClosedFormWriter::aligned(const Factor &f, ArrayRef<unsigned> over) {
 }
 
 Value ClosedFormWriter::product(ArrayRef<Factor> factors, ArrayRef<unsigned> over, double scale, AffineMap &map) {
-  if (factors.size() == 1 && scale == 1 && factors[0].kind == Factor::Plain)
+  auto typeOf = [](const Factor &f) { return getElementTypeOrSelf(f.e.tensor.getType()); };
+  if (factors.size() == 1 && factors[0].kind == Factor::Plain && (scale == 1 || typeOf(factors[0]) == element))
     if (auto operand = operandOf(reader, factors[0].e)) { // as it is
       bool known = llvm::all_of(operand->layout, [&](const Axis &a) {
         return llvm::all_of(a.parts, [&](const Axis::Part &p) { return llvm::is_contained(over, p.iterator); });
@@ -96,7 +97,7 @@ Value ClosedFormWriter::product(ArrayRef<Factor> factors, ArrayRef<unsigned> ove
         AffineMap m;
         Value v = materialise(b, loc, space, *operand, {}, dims, m);
         map = AffineMap::get(order.size(), 0, m.getResults(), b.getContext());
-        return v;
+        return scale == 1 ? v : make("Mul", {v, number(scale)}, v.getType());
       }
     }
   Value all;

@@ -40,7 +40,7 @@ bool ClosedFormWriter::semiseparable() {
       v = it;
   if (!v)
     return false;
-  SmallVector<Factor> keys, values, queries, gates, after;
+  SmallVector<Factor> keys, values, queries, gates, after, either;
   for (const Factor &f : form.right) {
     bool onKey = depends(f, k), onValue = depends(f, *v);
     if (onKey && onValue)
@@ -48,8 +48,12 @@ bool ClosedFormWriter::semiseparable() {
     if (f.kind == Factor::Exponential && !onKey && !onValue && !form.initial && !decayDepends(k))
       gates.push_back(f);
     else
-      (onValue ? values : keys).push_back(f);
+      (onValue ? values : onKey ? keys : either).push_back(f);
   }
+  // A step per head goes to the values, which know the head; keys may be shared by several.
+  for (const Factor &f : either)
+    (llvm::all_of(form.outer, [&](unsigned it) { return !depends(f, it) || depends(values, it); }) ? values : keys)
+        .push_back(f);
   for (const Factor &f : form.left)
     (!gates.empty() && !depends(f, k) && f.kind == Factor::Exponential ? after : queries).push_back(f);
   if (!depends(keys, k) || !depends(keys, form.time) || !depends(values, form.time) || !depends(queries, k) ||
