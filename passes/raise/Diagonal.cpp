@@ -161,6 +161,26 @@ ExprRef Raiser::absorbed(ExprRef e, ArrayRef<AffineExpr> all) {
   return r;
 }
 
+/// A product that nothing else reads, with a factor that is read anyway, is made in the producer: dt x beside dt.
+void Raiser::absorbProducts(MutableArrayRef<ExprRef> yields) {
+  llvm::SmallSetVector<ExprRef, 8> reads;
+  for (ExprRef y : yields)
+    for (ExprRef r : x.readsOf(y))
+      reads.insert(r);
+  DenseMap<ExprRef, ExprRef> nodes;
+  for (ExprRef r : reads) {
+    Operation *def = r->source.getDefiningOp();
+    if (!def || def->getName().stripDialect() != "Mul" || !def->hasOneUse())
+      continue;
+    ExprRef product = peeled(x, r);
+    if (product->isOp("Mul") && llvm::all_of(product->operands, [](ExprRef o) { return o->kind == Expr::Kind::Read; }) &&
+        llvm::any_of(product->operands, [&](ExprRef o) { return reads.contains(o); }))
+      nodes[r] = product;
+  }
+  for (ExprRef &y : yields)
+    y = x.replace(y, nodes);
+}
+
 Operation *Raiser::selectiveScan(ArrayRef<ExprRef> yields, ArrayRef<AffineExpr> iterators, unsigned stateRank,
                                  ArrayRef<LoopCarry *> carries, ArrayRef<AffineExpr> outputAxes, bool before) {
   Type element = typeOf(carries[0]->state).getElementType();
@@ -296,6 +316,8 @@ bool Raiser::raiseDiagonal(LoopCarry &c, ExprRef decay, ExprRef input, MutableAr
   take(loop.step);
   for (AffineExpr i : Indices(iterators))
     take(i);
+  // Dims of one element first: vectors are along the last.
+  std::stable_partition(axes.begin(), axes.end(), [&](AffineExpr i) { return x.sizeOf(i) == x.number(1); });
   iterators.push_back(loop.step);
   iterators.append(summed.begin(), summed.end());
 
@@ -304,6 +326,7 @@ bool Raiser::raiseDiagonal(LoopCarry &c, ExprRef decay, ExprRef input, MutableAr
     yields.push_back(readOuts[0].query);
   for (ExprRef &y : yields)
     y = absorbed(y, iterators);
+  absorbProducts(yields);
   Operation *scan = selectiveScan(yields, iterators, summed.size(), {&c}, axes, fused && readOuts[0].before);
   if (!scan)
     return refuse("a coefficient of the recurrence cannot be written as a tensor");

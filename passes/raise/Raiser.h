@@ -57,6 +57,7 @@ private:
   void collectReadOuts(LoopCarry &c, ExprRef e, llvm::SmallVectorImpl<ReadOut> &readOuts, llvm::DenseMap<ExprRef, bool> &seen);
   bool raiseDiagonal(LoopCarry &c, ExprRef decay, ExprRef input, llvm::MutableArrayRef<ReadOut> readOuts);
   ExprRef absorbed(ExprRef e, llvm::ArrayRef<mlir::AffineExpr> state);
+  void absorbProducts(llvm::MutableArrayRef<ExprRef> yields);
   mlir::Operation *selectiveScan(llvm::ArrayRef<ExprRef> yields, llvm::ArrayRef<mlir::AffineExpr> iterators, unsigned stateRank,
                                  llvm::ArrayRef<LoopCarry *> carries, llvm::ArrayRef<mlir::AffineExpr> outputAxes, bool before);
   void replaceReadOuts(LoopCarry &c, llvm::ArrayRef<ReadOut> readOuts, mlir::Value output, llvm::ArrayRef<mlir::AffineExpr> axes);
