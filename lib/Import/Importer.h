@@ -95,6 +95,10 @@ private:
   /// Tells the function body of a node what it needs to know of its operands and only the node's result says.
   void completeOperands(Node &node, mlir::Location loc);
 
+  // BatchStatistics.cpp
+  /// Gives a BatchNormalization that trains the statistics of its batch as inputs, and defines all outputs but the first.
+  void takeBatchStatistics(Node &node, mlir::Location loc);
+
   // Vendor.cpp
   /// Takes an operator of com.microsoft through a body of ai.onnx operators; false where there is none.
   bool expandVendor(Node &node, mlir::Location loc);

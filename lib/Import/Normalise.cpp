@@ -160,14 +160,14 @@ bool Importer::normalise(Node &n, Location loc) {
   } else if (op == "Concat" && v < 4) {
     if (!n.attributes.count("axis"))
       setInt("axis", 1);
-  } else if (op == "BatchNormalization" && v < 14) {
+  } else if (op == "BatchNormalization" && v >= 14) {
+    takeBatchStatistics(n, loc);
+  } else if (op == "BatchNormalization") {
     if (const auto *spatial = n.take("spatial"); spatial && spatial->i() == 0)
       throw Refusal{"BatchNormalization with spatial = 0"};
-    if (n.outputNames.size() > 1 && v >= 7)
-      throw Refusal{"training outputs of BatchNormalization-" + std::to_string(v)};
     n.take("is_test");
     n.take("consumed_inputs");
-    n.outputNames.resize(1);
+    takeBatchStatistics(n, loc);
   } else if (op == "GroupNormalization" && v < 21) {
     // scale and bias were per group: repeat each for the channels of its group.
     auto si64 = [&](int64_t value) { return IntegerAttr::get(b.getIntegerType(64, true), value); };
