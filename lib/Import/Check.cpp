@@ -112,7 +112,9 @@ void Importer::checkNode(const Node &n, const pb::OpSchema &schema) {
 void Importer::checkRegions(const Node &n, ValueRange operands, ArrayRef<std::unique_ptr<Region>> regions) {
   auto yields = [&](size_t i) { return regions[i]->front().getTerminator()->getOperands(); };
   auto same = [&](const std::string &what, Type x, Type y) {
-    if (onnx::typeName(x) != onnx::typeName(y))
+    // What is in an optional may be carried on as it is.
+    auto optional = dyn_cast<onnx::OptionalType>(x);
+    if (onnx::typeName(x) != onnx::typeName(y) && !(optional && onnx::typeName(optional.getElement()) == onnx::typeName(y)))
       throw Refusal{what + " changes its type from " + onnx::typeName(x) + " to " + onnx::typeName(y)};
   };
   if (n.op == "If") {

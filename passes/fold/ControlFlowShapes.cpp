@@ -67,13 +67,23 @@ LogicalResult Shapes::inferTaken(onnx::IfOp op, bool condition) {
   return success();
 }
 
+/// Whether a branch does more than to give what was there before.
+static bool computes(Block &branch) {
+  return llvm::any_of(branch.without_terminator(), [](Operation &op) {
+    return isa<onnx::OnnxDialect>(op.getDialect()) && !isa<onnx::ConstantOp, onnx::NoValueOp>(op) &&
+           op.getName().getStringRef() != "onnx.Identity";
+  });
+}
+
 LogicalResult Shapes::inferIf(onnx::IfOp op) {
   taken.erase(op);
   if (auto k = known(op.getCond()); k && k->size() == 1)
     if (auto c = asConstant((*k)[0]))
       return inferTaken(op, *c != 0);
   auto settle = [&](size_t number) -> LogicalResult {
-    bool choice = choices[number];
+    // A branch that only names a constant is the exception: a size of 1 where the other one divides by it.
+    bool likely = computes(op.getThenBranch().front()) || !computes(op.getElseBranch().front());
+    bool choice = choices[number] ? likely : !likely;
     b.setInsertionPoint(op);
     int64_t condition = newSymbol(op->getBlock()), checked = newSymbol(op->getBlock());
     BindElementOp::create(b, op.getLoc(), op.getCond(), 0, condition);

@@ -78,7 +78,7 @@ public:
   void inlineBranches(mlir::Operation *root);
   void finish();
   /// Which branch of an If is compiled whose branches give results of different ranks, by the order in which inference
-  /// meets them; those that are not given take the first branch, and are appended.
+  /// meets them; false for the less likely one; those that are not given are true, and are appended.
   llvm::SmallVector<bool> choices;
   int64_t newSymbol(mlir::Block *home);
 

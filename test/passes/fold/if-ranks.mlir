@@ -65,3 +65,27 @@ module attributes {onnx.symbols = []} {
     return %t : tensor<*xf32>
   }
 }
+
+// -----
+
+// A branch that only names a constant is the exception (a step of 0 where there is one point): the other is compiled.
+// CHECK-LABEL: func @main
+// CHECK: ssm.bind_element %{{.*}}[0] -> [[C:[0-9]+]] : tensor<i1>
+// CHECK: ssm.bind_expr "same"
+// CHECK-NOT: onnx.If
+// CHECK: %[[D:.*]] = "onnx.Div"
+// CHECK: return %[[D]] : tensor<1xf32>
+module attributes {onnx.symbols = []} {
+  func.func @main(%x: tensor<1xf32>, %c: tensor<i1>) -> tensor<*xf32> {
+    %zero = onnx.Constant dense<0.0> : tensor<f32> : tensor<f32>
+    %two = onnx.Constant dense<2.0> : tensor<f32> : tensor<f32>
+    %r = "onnx.If"(%c) ({
+      %s = "onnx.Identity"(%zero) : (tensor<f32>) -> tensor<*xf32>
+      onnx.Yield %s : tensor<*xf32>
+    }, {
+      %d = "onnx.Div"(%two, %x) : (tensor<f32>, tensor<1xf32>) -> tensor<*xf32>
+      onnx.Yield %d : tensor<*xf32>
+    }) : (tensor<i1>) -> tensor<*xf32>
+    return %r : tensor<*xf32>
+  }
+}
