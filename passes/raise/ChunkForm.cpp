@@ -122,7 +122,7 @@ Exponent Matcher::stretch(AffineExpr low, AffineExpr high, const Renaming &names
 
 bool Matcher::sort() {
   auto a = terms.of(step.output, true);
-  auto b = terms.of(step.next, true);
+  auto b = step.next ? terms.of(step.next, true) : std::optional(TermList());
   if (!a || !b)
     return refuse("a chunk's output or state is no sum of a few products");
   output = *a, next = *b;
@@ -147,6 +147,8 @@ bool Matcher::sort() {
       return refuse("the state behind a chunk has two terms of one kind");
     *slot = &t;
   }
+  if (read && own && !step.next)
+    return !ownErased == !inverseOf(*own) || refuse("a chunk's output has half of an erasing update");
   if (!read || !own || !carried || !input)
     return refuse("a chunk's output and state do not both depend on the state before and on the chunk");
   if (!ownErased != !inputErased || !inverseOf(*own) != !inputErased || !inverseOf(*input) != !inputErased)
@@ -155,7 +157,16 @@ bool Matcher::sort() {
 }
 
 bool Matcher::decay() {
-  if (carried->coefficient != 1 || !carried->sums.empty() || !carried->conditions.empty() || carried->factors.size() != 1)
+  if (!step.next) {
+    for (ExprRef g : step.decay)
+      if (x.dependsOn(g, tau))
+        total.add(x, g, x.sizeOf(tau), 1);
+      else
+        total.addUniform(x, g, x.sizeOf(tau));
+    return true;
+  }
+  if (carried->coefficient != 1 || !carried->sums.empty() || !carried->conditions.empty() ||
+      carried->factors.size() != 1)
     return refuse("the state behind a chunk is not the decayed state before it and an input");
   if (placeOf(carried->factors[0]).empty())
     return refuse("the state of another chunk is read");
@@ -220,10 +231,17 @@ bool Matcher::readOut() {
     if (f != state)
       form.query.push_back(f);
   form.queryScale = read->coefficient;
+  Renaming ofDecay = ofState;
+  if (!step.next) {
+    if (step.decayKeys.size() != form.keys.size())
+      return refuse("the last chunk sums over other keys");
+    for (auto [from, to] : llvm::zip(step.decayKeys, form.keys))
+      ofDecay[from] = to;
+  }
   for (auto &[g, at, n] : total.sums)
-    g = x.replace(g, ofState);
+    g = x.replace(g, ofDecay);
   for (auto &[g, n] : total.uniform)
-    g = x.replace(g, ofState);
+    g = x.replace(g, ofDecay);
   if (!isStretch(read->exponent, x.number(0), form.before ? form.position : form.position + 1))
     return refuse("the state is read with another decay");
   for (auto &[g, at, n] : total.sums)
@@ -328,7 +346,8 @@ bool Matcher::insideErasing() {
     return true;
   };
   Part u, w, su, sw;
-  if (!parts(*own, true, u) || !parts(*ownErased, true, w) || !parts(*input, false, su) || !parts(*inputErased, false, sw))
+  if (!parts(*own, true, u) || !parts(*ownErased, true, w) ||
+      (step.next && (!parts(*input, false, su) || !parts(*inputErased, false, sw))))
     return refuse("a triangular inverse is not between two positions of the chunk");
   // T is the same matrix in all four, at the same place.
   ExprRef t0 = inverseOf(*own);
@@ -339,6 +358,8 @@ bool Matcher::insideErasing() {
     return out;
   };
   for (const Term *t : {ownErased, input, inputErased}) {
+    if (!t)
+      continue;
     ExprRef other = inverseOf(*t);
     if (other->source != t0->source || outer(other, t == ownErased ? Renaming() : ofState) != outer(t0, Renaming()))
       return refuse("a chunk's output and state contain different triangular inverses");
@@ -347,12 +368,20 @@ bool Matcher::insideErasing() {
   Renaming names = ofState;
   names[su.source] = tau;
   names[su.inner] = tau;
-  if (!su.left.empty() || !su.keys.empty() || su.value.empty() || su.key.empty())
+  if (step.next && (!su.left.empty() || !su.keys.empty() || su.value.empty() || su.key.empty()))
     return refuse("the state's input is no key times a value");
-  form.erased = renamed(su.key, names);
-  form.key = renamed(su.value, names); // the value
-  form.keyScale = su.coefficient;
-  Exponent moved = input->exponent;
+  if (step.next) {
+    form.erased = renamed(su.key, names);
+    form.key = renamed(su.value, names); // the value
+    form.keyScale = su.coefficient;
+  } else {
+    if (u.keys.size() != 1 || form.keys.size() != 1)
+      return refuse("a last chunk with more than one dim of keys");
+    Renaming own{{u.keys[0], form.keys[0]}, {u.source, tau}, {u.inner, tau}};
+    form.erased = renamed(u.key, own);
+    form.key = renamed(u.value, own);
+    form.keyScale = u.coefficient / form.queryScale;
+  }
   auto inForm = [&](Exponent e) {
     for (auto &[g, at, n] : e.sums)
       g = x.replace(g, ofState);
@@ -361,7 +390,7 @@ bool Matcher::insideErasing() {
     return e;
   };
   AffineExpr length = x.sizeOf(tau);
-  if (!isStretch(inForm(moved), su.source + 1, length))
+  if (step.next && !isStretch(inForm(input->exponent), su.source + 1, length))
     return refuse("the state's input has another decay");
   // The output's own term.
   AffineExpr end = form.before ? form.position : form.position + 1;
@@ -443,10 +472,11 @@ bool Matcher::insideErasing() {
   };
   Factors a, b;
   double p = 0, q = 0;
-  if (!erases(*ownErased, w, true, a, p) || !erases(*inputErased, sw, false, b, q) || !terms.sameProduct(a, b, p / q))
+  if (!erases(*ownErased, w, true, a, p) ||
+      (step.next && (!erases(*inputErased, sw, false, b, q) || !terms.sameProduct(a, b, p / q))))
     return refuse("what is erased from the state is not what the chunk's output says");
-  form.erase = b;
-  form.eraseScale = -q;
+  form.erase = step.next ? b : a;
+  form.eraseScale = step.next ? -q : -p;
   return true;
 }
 
@@ -489,8 +519,8 @@ std::optional<ChunkForm> Matcher::match() {
     return std::nullopt;
   Renaming position{{form.position, tau}};
   auto finish = [&](Factors &list) { list = renamed(list, position); };
-  if (!inputErased) {
-    if (!inside() || !update())
+  if (!ownErased) {
+    if (!inside() || (step.next && !update()))
       return std::nullopt;
   } else {
     if (!insideErasing() || !inverse())
@@ -502,6 +532,7 @@ std::optional<ChunkForm> Matcher::match() {
   return form;
 }
 
-std::optional<ChunkForm> ssm::matchChunk(const ChunkStep &step, Terms &terms, Exprs &x, AffineExpr tau, std::string &why) {
+std::optional<ChunkForm> ssm::matchChunk(const ChunkStep &step, Terms &terms, Exprs &x, AffineExpr tau,
+                                         std::string &why) {
   return Matcher(step, terms, x, tau, why).match();
 }

@@ -8,10 +8,12 @@
 //   o_t = exp(F(t)) S^T q_t + sum over s <= t of (q_t . k_s) exp(F(t) - F(s)) u_s
 //   S'  = exp(F(last)) S + sum over s of exp(F(last) - F(s)) k_s u_s^T
 //   u   = v                                              without w, and with it
-//   u_s = sum over r of T_sr (v_r - exp(F(r)) w_r^T S),  T = (I + N)^-1,  N_sr = (w_s . k_r) exp(F(s) - F(r)) for r < s.
+//   u_s = sum over r of T_sr (v_r - exp(F(r)) w_r^T S),  T = (I + N)^-1,  N_sr = (w_s . k_r) exp(F(s) - F(r)) for r <
+//   s.
 //
-// Proof: u_s is what step s adds along k_s; unrolling the recurrence inside of the chunk gives (I + N) u = v - exp(F) w^T S.
-// Reading before the update has F(t - 1) for F(t) in o, and s < t. Decays may be per key (inside the sums over k).
+// Proof: u_s is what step s adds along k_s; unrolling the recurrence inside of the chunk gives (I + N) u = v - exp(F)
+// w^T S. Reading before the update has F(t - 1) for F(t) in o, and s < t. Decays may be per key (inside the sums over
+// k).
 //===----------------------------------------------------------------------===//
 #ifndef SSM_PASSES_RAISE_CHUNKFORM_H
 #define SSM_PASSES_RAISE_CHUNKFORM_H
@@ -38,13 +40,17 @@ struct ChunkStep {
     int sign;
   };
   llvm::SmallVector<Inverse> inverses;
+  /// Where `next` is null, since nothing reads the state behind the last chunk: the logarithms of the decay, over tau
+  /// and the output's iterators; those over keys are `decayKeys`.
+  llvm::SmallVector<ExprRef> decay;
+  Indices decayKeys;
 };
 
 /// The recurrence, over the position tau of a chunk, the output's iterators and those of `keys`.
 struct ChunkForm {
-  mlir::AffineExpr position; // the output's iterator that tau stands for
-  Indices state;             // iterators of the state's dims: the output's, or those of keys
-  Indices keys;              // summed over in the read-out
+  mlir::AffineExpr position;                    // the output's iterator that tau stands for
+  Indices state;                                // iterators of the state's dims: the output's, or those of keys
+  Indices keys;                                 // summed over in the read-out
   llvm::SmallVector<ExprRef> query, key, erase; // factors; the key with all that the input is made of
   double queryScale = 1, keyScale = 1, eraseScale = 1;
   llvm::SmallVector<ExprRef> erased; // with an inverse: the key alone, which `key` is the value of then
@@ -55,7 +61,8 @@ struct ChunkForm {
 };
 
 /// Proves that the step is such a chunk; none, with `why`, when it is not.
-std::optional<ChunkForm> matchChunk(const ChunkStep &step, Terms &terms, Exprs &x, mlir::AffineExpr tau, std::string &why);
+std::optional<ChunkForm> matchChunk(const ChunkStep &step, Terms &terms, Exprs &x, mlir::AffineExpr tau,
+                                    std::string &why);
 
 } // namespace ssm
 #endif

@@ -4,10 +4,10 @@
 // the final state is the same without it, the recurrence ends before the padding.
 //===----------------------------------------------------------------------===//
 #include "passes/raise/ChunkRaiser.h"
-#include "llvm/ADT/SetVector.h"
 #include "mlir/Analysis/TopologicalSortUtils.h"
 #include "passes/raise/ExprWriter.h"
 #include "passes/raise/Operands.h"
+#include "llvm/ADT/SetVector.h"
 
 using namespace mlir;
 using namespace ssm;
@@ -39,6 +39,14 @@ private:
   ExprRef overTime(ExprRef e, AffineExpr chunk, AffineExpr position);
   bool padsNeutrally(AffineExpr length);
   Value placeholder(ArrayRef<AffineExpr> dims, Type element);
+  AffineExpr full() const { return x.simplified(place.total ? place.total : x.sizeOf(place.chunk) * x.sizeOf(tau)); }
+  /// The time of an element of the output.
+  AffineExpr timeAt(ArrayRef<AffineExpr> indices) const {
+    AffineExpr time = x.number(0);
+    for (auto [d, i] : llvm::zip(place.outputDims, indices))
+      time = time + (d == place.chunk ? i * x.sizeOf(tau) : d == form.position || d == place.time ? i : x.number(0));
+    return x.simplified(time);
+  }
 
   const ChunkForm &form;
   const ChunkStep &step;
@@ -60,14 +68,14 @@ Value Joiner::placeholder(ArrayRef<AffineExpr> dims, Type element) {
 /// An expression over the chunk and the position as one over time; movement is looked through again.
 ExprRef Joiner::overTime(ExprRef e, AffineExpr chunk, AffineExpr position) {
   DenseMap<AffineExpr, AffineExpr> map{{tau, position}};
-  if (place.chunk)
+  if (place.chunk && !place.total)
     map[place.chunk] = chunk;
   return x.replace(x.replace(e, map), DenseMap<AffineExpr, AffineExpr>{},
                    [&](ExprRef r) { return x.at(r->source, r->indices); });
 }
 
 void Joiner::findTrimmed() {
-  AffineExpr full = x.simplified(x.sizeOf(place.chunk) * x.sizeOf(tau));
+  AffineExpr full = this->full();
   auto leaf = x.isLeaf;
   x.isLeaf = [&](Value v) { return v == place.output; };
   x.forget();
@@ -91,10 +99,7 @@ void Joiner::findTrimmed() {
         break;
       }
       // Which time is read.
-      AffineExpr time = x.number(0);
-      for (auto [d, i] : llvm::zip(place.outputDims, e->indices))
-        time = time + (d == place.chunk ? i * x.sizeOf(tau) : d == form.position ? i : x.number(0));
-      time = x.simplified(time);
+      AffineExpr time = timeAt(e->indices);
       AffineExpr length = isa<AffineDimExpr>(time) ? x.sizeOf(time) : AffineExpr();
       if (length && x.simplified(length) != full && (!cut || cut == x.simplified(length))) {
         cut = x.simplified(length);
@@ -113,16 +118,15 @@ void Joiner::findTrimmed() {
 
 /// Nothing enters the state in the padding, and it does not decay there.
 bool Joiner::padsNeutrally(AffineExpr length) {
-  AffineExpr full = x.simplified(x.sizeOf(place.chunk) * x.sizeOf(tau)), by = x.sizeOf(tau);
-  AffineExpr t = length + x.iterator(x.simplified(full - length));
+  AffineExpr by = x.sizeOf(tau), t = length + x.iterator(x.simplified(full() - length));
   auto expands = x.expands;
   x.expands = [](Operation *op) { return op->getName().stripDialect() == "Pad"; };
   x.forget();
   auto vanishes = [&](ExprRef e) {
-    return overTime(e, x.floorDiv(t, by), x.modulo(t, by))->isConstant(0);
+    return (place.total ? overTime(e, {}, t) : overTime(e, x.floorDiv(t, by), x.modulo(t, by)))->isConstant(0);
   };
-  bool neutral = llvm::all_of(form.logDecay, vanishes) &&
-                 llvm::any_of(form.erased.empty() ? form.key : form.erased, vanishes);
+  bool neutral =
+      llvm::all_of(form.logDecay, vanishes) && llvm::any_of(form.erased.empty() ? form.key : form.erased, vanishes);
   x.expands = expands;
   x.forget();
   return neutral;
@@ -133,7 +137,7 @@ bool Joiner::run(SymbolMap &sizes, std::string &why) {
     why = reason;
     return false;
   };
-  AffineExpr length = x.sizeOf(tau), full = x.simplified(x.sizeOf(place.chunk) * length);
+  AffineExpr length = x.sizeOf(tau), full = this->full();
   findTrimmed();
   bool finals = place.finalState || !place.finalReaders.empty();
   if (cut && finals && !padsNeutrally(cut)) {
@@ -141,7 +145,8 @@ bool Joiner::run(SymbolMap &sizes, std::string &why) {
     trimmed.clear();
   }
   AffineExpr t = x.iterator(cut ? cut : full);
-  AffineExpr chunk = x.floorDiv(t, length), position = x.modulo(t, length);
+  AffineExpr chunk = place.total ? AffineExpr() : x.floorDiv(t, length),
+             position = place.total ? t : x.modulo(t, length);
   Type type = step.output->type;
 
   // The state's dims get iterators of their own.
@@ -174,12 +179,13 @@ bool Joiner::run(SymbolMap &sizes, std::string &why) {
       return refuse("an operand of a chunked recurrence is computed where it cannot be read");
 
   w.b.setInsertionPoint(place.before);
-  carry.state = placeholder(onnx::getDimExprs(onnx::withDims(type, [&] {
-                                                SmallVector<AffineExpr> dims;
-                                                for (AffineExpr d : carry.dims)
-                                                  dims.push_back(x.sizeOf(d));
-                                                return dims;
-                                              }())),
+  carry.state = placeholder(onnx::getDimExprs(onnx::withDims(type,
+                                                             [&] {
+                                                               SmallVector<AffineExpr> dims;
+                                                               for (AffineExpr d : carry.dims)
+                                                                 dims.push_back(x.sizeOf(d));
+                                                               return dims;
+                                                             }())),
                             type);
   carry.updated = placeholder(onnx::getDimExprs(typeOf(carry.state)), type);
   Value final = finals ? placeholder(onnx::getDimExprs(typeOf(carry.state)), type) : Value();
@@ -233,7 +239,7 @@ bool Joiner::run(SymbolMap &sizes, std::string &why) {
   output.element = out;
   for (AffineExpr d : place.outputDims)
     if (d != place.chunk)
-      output.dims.push_back(d == form.position ? t : d);
+      output.dims.push_back(d == form.position || d == place.time ? t : d);
   SmallVector<AffineExpr> outSizes;
   for (AffineExpr d : output.dims)
     outSizes.push_back(x.sizeOf(d));
@@ -249,12 +255,10 @@ bool Joiner::run(SymbolMap &sizes, std::string &why) {
   SmallVector<std::pair<Value, Value>> replaced;
   auto byTime = [&](ArrayRef<AffineExpr> indices) {
     Indices at;
-    AffineExpr time = x.number(0);
-    for (auto [d, i] : llvm::zip(place.outputDims, indices))
-      time = time + (d == place.chunk ? i * length : d == form.position ? i : x.number(0));
+    AffineExpr time = timeAt(indices);
     for (auto [d, i] : llvm::zip(place.outputDims, indices))
       if (d != place.chunk)
-        at.push_back(d == form.position ? x.simplified(time) : i);
+        at.push_back(d == form.position || d == place.time ? time : i);
     return x.read(output.result, at);
   };
   auto write = [&](Value of, ExprRef e, ArrayRef<AffineExpr> dims) {

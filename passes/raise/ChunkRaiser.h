@@ -9,23 +9,27 @@ namespace ssm {
 
 /// What the recurrence takes the place of.
 struct ChunkPlace {
-  mlir::Value output;             // by chunk
-  Indices outputDims;             // of all its axes
-  mlir::AffineExpr chunk;         // the iterator among them
-  mlir::Value finalState;         // of the state's dims; null when nothing reads it
+  mlir::Value output;     // by chunk
+  Indices outputDims;     // of all its axes
+  mlir::AffineExpr chunk; // the iterator among them
+  /// Of an unrolled graph: the number of times; the form is that of the first chunk. Where chunks follow each other on
+  /// one axis, `time` is its iterator and there is no `chunk`.
+  mlir::AffineExpr total, time;
+  mlir::Value finalState; // of the state's dims; null when nothing reads it
   struct Reader {
     mlir::Value value;
     Indices dims;  // iterators of its axes
     Indices where; // the state's element that it is
   };
   llvm::SmallVector<Reader> finalReaders; // the same, elsewhere
-  mlir::Value state;              // of the state's type, up to the chunks' axis
-  ExprRef start;                  // over the state's dims of `step`
-  mlir::Operation *before;        // new operators stand before it
+  mlir::Value state;                      // of the state's type, up to the chunks' axis
+  ExprRef start;                          // over the state's dims of `step`
+  mlir::Operation *before;                // new operators stand before it
   llvm::SmallVector<mlir::Operation *> nodes;
 };
 
-/// Writes the recurrence for a proved chunk. Changes nothing and gives false, with the reason, where it cannot be written.
+/// Writes the recurrence for a proved chunk. Changes nothing and gives false, with the reason, where it cannot be
+/// written.
 bool raiseChunk(const ChunkForm &form, const ChunkStep &step, const ChunkPlace &place, Exprs &x, mlir::AffineExpr tau,
                 SymbolMap &sizes, std::string &why);
 

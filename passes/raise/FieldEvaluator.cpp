@@ -68,9 +68,10 @@ std::optional<Shape> FieldEvaluator::shapeOf(Value v) const {
 
 bool FieldEvaluator::covers(Operation *op) {
   static constexpr StringRef names[] = {
-      "Add",     "Sub",     "Mul",    "Neg",   "Cast",   "Identity",  "MatMul",          "ReduceSum",    "Slice",
-      "Split",   "Gather",  "Concat", "Pad",   "Expand", "Transpose", "Unsqueeze",       "Squeeze",      "Reshape",
-      "Flatten", "EyeLike", "Tile",   "Trilu", "Sum",    "ScatterND", "ScatterElements", "ConstantOfShape", "Constant", "Einsum"};
+      "Add",     "Sub",     "Mul",    "Neg",   "Cast",   "Identity",  "MatMul",          "ReduceSum",       "Slice",
+      "Split",   "Gather",  "Concat", "Pad",   "Expand", "Transpose", "Unsqueeze",       "Squeeze",         "Reshape",
+      "Flatten", "EyeLike", "Tile",   "Trilu", "Sum",    "ScatterND", "ScatterElements", "ConstantOfShape", "Constant",
+      "Einsum"};
   return op->getDialect() && op->getDialect()->getNamespace() == "onnx" &&
          llvm::is_contained(names, op->getName().stripDialect());
 }

@@ -107,7 +107,7 @@ def RaiseChunks : Pass<"ssm-raise-chunks", "::mlir::ModuleOp"> {
         %inter = exp(cs) * onnx.MatMul(%q, %state)                    ->   %o = ssm.semiseparable query(%q) key(%k) value(%v)
         %state' = exp(cs(last)) * %state + onnx.MatMul(exp(cs(last) - cs) * %kT, %v)
 
-    The state may be carried by Scan, Loop or a matrix of decays between chunks. With the inverse of a unit triangular
+    The state may be carried by Scan, Loop, a matrix of decays between chunks, or from chunk to chunk one by one. With the inverse of a unit triangular
     matrix in between, spelled in any way, it is a delta rule.
   }];
   let dependentDialects = ["::ssm::SsmDialect", "::ssm::onnx::OnnxDialect", "::mlir::arith::ArithDialect",

@@ -1,14 +1,14 @@
 //===- RaiseChunks.cpp - recurrences computed chunk by chunk ---------------===//
-// Expects: @main after fold. Leaves: what is computed in chunks, with masked products inside of each and a state carried
-// from one to the next by a loop or by a matrix of decays between chunks, as one recurrence over time (ChunkForm.h); other
-// graphs as they were.
+// Expects: @main after fold. Leaves: what is computed in chunks, with masked products inside of each and a state
+// carried from one to the next by a loop, by a matrix of decays between chunks or one by one, as one recurrence over time
+// (ChunkForm.h); other graphs as they were.
 //===----------------------------------------------------------------------===//
-#include "llvm/ADT/SetVector.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "passes/raise/ChunkRaiser.h"
 #include "passes/raise/Passes.h"
 #include "passes/raise/Provenance.h"
-#include "passes/raise/UnitTriangular.h"
+#include "passes/raise/UnrolledChunks.h"
+#include "llvm/ADT/SetVector.h"
 
 using namespace mlir;
 using namespace ssm;
@@ -77,8 +77,10 @@ struct RaiseChunksPass : ssm::impl::RaiseChunksBase<RaiseChunksPass> {
     eraseDeadOps(main.getBody());
     SmallVector<Block *> blocks;
     main.walk([&](Block *block) { blocks.push_back(block); });
-    for (Block *block : blocks)
+    for (Block *block : blocks) {
       raiseMatricesOfChunks(*block);
+      raiseUnrolled(*block);
+    }
     eraseDeadOps(main.getBody());
     replaceSymbols(main, sizes);
   }
@@ -86,6 +88,7 @@ struct RaiseChunksPass : ssm::impl::RaiseChunksBase<RaiseChunksPass> {
 private:
   bool raiseLoopOfChunks(Operation *loop);
   void raiseMatricesOfChunks(Block &block);
+  void raiseUnrolled(Block &block);
   bool raiseStates(Operation *states, Block &block, ArrayRef<TriangularInverse> inverses);
   SymbolMap sizes;
 };
@@ -100,7 +103,8 @@ bool RaiseChunksPass::raiseLoopOfChunks(Operation *loop) {
       op.moveBefore(loop);
   // A step over a chunk sums over its positions.
   bool sums = false;
-  loop->walk([&](Operation *op) { sums |= nameOf(op) == "MatMul" || nameOf(op) == "Einsum" || nameOf(op) == "ReduceSum"; });
+  loop->walk(
+      [&](Operation *op) { sums |= nameOf(op) == "MatMul" || nameOf(op) == "Einsum" || nameOf(op) == "ReduceSum"; });
   if (!sums)
     return false;
   Exprs x(&getContext());
@@ -173,7 +177,8 @@ bool RaiseChunksPass::raiseLoopOfChunks(Operation *loop) {
     place.before = loop;
     place.nodes.assign(terms.opened.begin(), terms.opened.end());
     llvm::append_range(place.nodes, form->nodes);
-    llvm::sort(place.nodes, [](Operation *a, Operation *b) { return a->getBlock() == b->getBlock() && a->isBeforeInBlock(b); });
+    llvm::sort(place.nodes,
+               [](Operation *a, Operation *b) { return a->getBlock() == b->getBlock() && a->isBeforeInBlock(b); });
     llvm::erase_if(place.nodes, [&](Operation *op) { return op->getBlock() != loop->getBlock(); });
     if (raiseChunk(*chunk, step, place, x, tau, sizes, why)) {
       for (Operation *op : llvm::reverse(form->nodes))
@@ -202,6 +207,36 @@ void RaiseChunksPass::raiseMatricesOfChunks(Block &block) {
       raiseStates(op, block, inverses);
 }
 
+//===- chunks one by one -----------------------------------------------------===//
+
+void RaiseChunksPass::raiseUnrolled(Block &block) {
+  SmallVector<Operation *> concats;
+  for (Operation &op : block)
+    if (nameOf(&op) == "Concat" && op.getNumOperands() >= 2 && op.getNumOperands() <= 4096)
+      if (auto type = typeOf(op.getResult(0)); type && type.getRank() >= 3 && isa<FloatType>(type.getElementType()))
+        concats.push_back(&op);
+  if (concats.empty())
+    return;
+  SmallVector<SmallVector<Value>> chains = chainsOfStates(block);
+  if (chains.empty())
+    return;
+  std::optional<SmallVector<TriangularInverse>> inverses;
+  for (Operation *concat : concats)
+    for (ArrayRef<Value> chain : chains) {
+      // One state before each chunk, and one behind the last where something reads it.
+      size_t count = concat->getNumOperands();
+      if (chain.size() != count && chain.size() != count + 1)
+        continue;
+      if (!inverses)
+        inverses = inversesOf(block);
+      std::string why;
+      if (raiseUnrolledChunks(concat, chain, *inverses, sizes, why))
+        break;
+      if (!why.empty())
+        noteMissed(concat, "chunks: " + why);
+    }
+}
+
 /// Where there are elements to speak of, there is a chunk: the smaller one of 1 and the number of chunks is 1.
 static void assumeChunks(Operation *op, AffineExpr count, Exprs &x) {
   auto main = op->getParentOfType<func::FuncOp>();
@@ -210,8 +245,7 @@ static void assumeChunks(Operation *op, AffineExpr count, Exprs &x) {
     if (bind.getKind() != "min" || args.size() != 2)
       return;
     for (int k : {0, 1})
-      if (args[k] == x.number(1) &&
-          (x.simplified(args[1 - k] + 1) == x.simplified(count) || args[1 - k] == count))
+      if (args[k] == x.number(1) && (x.simplified(args[1 - k] + 1) == x.simplified(count) || args[1 - k] == count))
         x.assumed[getAffineSymbolExpr(bind.getSymbol(), op->getContext())] = x.number(1);
   });
 }

@@ -76,8 +76,8 @@ bool Terms::readsState(ExprRef e) {
     return it->second;
   bool r = e->kind == Expr::Kind::Read ? isState(e->source)
                                        : llvm::any_of(e->operands, [&](ExprRef o) { return readsState(o); });
-  if (!r && e->kind == Expr::Kind::Read && isName(e->source.getDefiningOp(), {"Add", "Sub", "Mul", "Neg", "MatMul",
-                                                                             "Einsum", "ReduceSum", "Sum", "Cast"}))
+  if (!r && e->kind == Expr::Kind::Read &&
+      isName(e->source.getDefiningOp(), {"Add", "Sub", "Mul", "Neg", "MatMul", "Einsum", "ReduceSum", "Sum", "Cast"}))
     if (reachesState && reachesState(e->source))
       if (ExprRef inner = definition(e))
         r = readsState(inner);
@@ -236,11 +236,10 @@ bool Terms::isStructure(ExprRef e, int depth) {
     };
     return e->isSum() && any(e->operands[0]);
   }
-  if (e->kind == Expr::Kind::Op &&
-      llvm::is_contained({"Add", "Sub", "Neg", "Mul", "Div", "Cast", "Sum"}, e->name))
+  if (e->kind == Expr::Kind::Op && llvm::is_contained({"Add", "Sub", "Neg", "Mul", "Div", "Cast", "Sum"}, e->name))
     return llvm::any_of(e->operands, [&](ExprRef o) { return isStructure(o, depth - 1); });
-  if (e->kind == Expr::Kind::Read &&
-      isName(e->source.getDefiningOp(), {"Add", "Sub", "Neg", "Mul", "Div", "Cast", "Sum", "MatMul", "Einsum", "ReduceSum"})) {
+  if (e->kind == Expr::Kind::Read && isName(e->source.getDefiningOp(), {"Add", "Sub", "Neg", "Mul", "Div", "Cast",
+                                                                        "Sum", "MatMul", "Einsum", "ReduceSum"})) {
     ExprRef inner = definition(e);
     return inner && isStructure(inner, depth - 1);
   }

@@ -4,8 +4,8 @@
 //   coefficient * sum over iterators, where conditions hold, of a product of factors * exp(exponent)
 //
 // with an exponent in sums of something over a stretch of the chunk. Only what the structure of a recurrence is made of
-// is taken apart: products with a mask or a decay, sums over a position, what reads a state. Everything else is a factor
-// as it is.
+// is taken apart: products with a mask or a decay, sums over a position, what reads a state. Everything else is a
+// factor as it is.
 //===----------------------------------------------------------------------===//
 #ifndef SSM_PASSES_RAISE_TERMS_H
 #define SSM_PASSES_RAISE_TERMS_H

@@ -68,9 +68,8 @@ SmallVector<TriangularInverse> ssm::triangularInverses(Block &block, llvm::funct
     }
     // What others use.
     llvm::erase_if(candidates, [&](Value v) {
-      return llvm::all_of(v.getUsers(), [&](Operation *user) {
-        return user->getNumResults() && made.contains(user->getResult(0));
-      });
+      return llvm::all_of(v.getUsers(),
+                          [&](Operation *user) { return user->getNumResults() && made.contains(user->getResult(0)); });
     });
     int64_t n = cast<RankedTensorType>(matrix.getType()).getShape().back();
     for (int64_t symbol : {int64_t(1), n}) {

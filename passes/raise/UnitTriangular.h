@@ -1,8 +1,9 @@
 //===- UnitTriangular.h - inverses of unit triangular matrices --*- C++ -*-===//
-// (I - A)^-1, A strictly lower triangular, is spelled as forward substitution row by row, as the product of I + A^(2^k),
-// or by blocks. All of them are polynomials in the elements of A, so that one rule covers them: the operators between A
-// and the inverse are evaluated over the field of integers modulo 2^61 - 1 at a random A, and the result is multiplied
-// with I - A. A polynomial identity of degree d that does not hold survives with probability at most d / 2^61.
+// (I - A)^-1, A strictly lower triangular, is spelled as forward substitution row by row, as the product of I +
+// A^(2^k), or by blocks. All of them are polynomials in the elements of A, so that one rule covers them: the operators
+// between A and the inverse are evaluated over the field of integers modulo 2^61 - 1 at a random A, and the result is
+// multiplied with I - A. A polynomial identity of degree d that does not hold survives with probability at most d /
+// 2^61.
 //===----------------------------------------------------------------------===//
 #ifndef SSM_PASSES_RAISE_UNITTRIANGULAR_H
 #define SSM_PASSES_RAISE_UNITTRIANGULAR_H

@@ -13,7 +13,7 @@ from test_compile import needs_ssmc
 pytestmark = needs_ssmc
 
 RULES = ["none", "constant", "scalar", "key", "delta", "gated_delta"]
-CARRIES = ("scan", "loop")
+CARRIES = ("scan", "loop", "unrolled")
 CASES = (
     [Spelling(rule=r, carry=c) for r in RULES for c in CARRIES]
     + [Spelling(rule=r, carry="matrix", final=True) for r in ("none", "constant", "scalar")]
