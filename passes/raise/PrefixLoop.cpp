@@ -7,7 +7,6 @@
 #include "passes/raise/ExprWriter.h"
 #include "passes/raise/Linear.h"
 #include "passes/raise/LoopForm.h"
-#include "llvm/ADT/ScopeExit.h"
 #include "llvm/ADT/SetVector.h"
 
 using namespace mlir;
@@ -312,6 +311,73 @@ static bool isPart(ArrayRef<Value> roots, const llvm::SetVector<Operation *> &tr
          });
 }
 
+/// Index of an element of the state, without time.
+static Indices withoutTime(const PrefixProof &proof, ArrayRef<AffineExpr> indices) {
+  Indices where(indices);
+  where.erase(where.begin() + proof.axis);
+  return where;
+}
+
+/// The state after a step from that before it: a h + b, the parts of complex numbers apart.
+static ExprRef nextOf(const PrefixProof &proof, Exprs &x, unsigned part, ArrayRef<Value> states,
+                      ArrayRef<AffineExpr> dims) {
+  auto times = [&](unsigned coefficient, unsigned state) {
+    return x.mul(proof.parts[coefficient].decay, x.read(states[state], dims));
+  };
+  ExprRef input = proof.parts[part].input;
+  if (proof.roots.size() == 1)
+    return x.add(times(0, 0), input);
+  if (part == 0)
+    return x.add(x.op("Sub", {times(0, 0), times(1, 1)}, input->type), input);
+  return x.add(x.add(times(0, 1), times(1, 0)), input);
+}
+
+static LoopOutput outputOf(const PrefixProof &proof, Exprs &x, const PrefixReaders::Output &o,
+                           ArrayRef<Value> updated) {
+  LoopOutput out;
+  AffineExpr axis = o.dims[o.time], length = x.sizeOf(proof.step);
+  DenseMap<AffineExpr, AffineExpr> names;
+  if (axis != proof.step || o.fromEnd)
+    names[axis] = o.fromEnd ? length - 1 - proof.step : proof.step;
+  auto ofState = [&](ExprRef r) -> ExprRef {
+    const auto *root = llvm::find(proof.roots, r->source);
+    return root == proof.roots.end() ? nullptr
+                                     : x.read(updated[root - proof.roots.begin()], withoutTime(proof, r->indices));
+  };
+  out.element = x.replace(x.replace(o.element, names), DenseMap<AffineExpr, AffineExpr>{}, ofState);
+  out.dims = o.dims;
+  out.dims[o.time] = proof.step;
+  out.flipped = o.fromEnd;
+  out.result = o.result;
+  return out;
+}
+
+/// Coefficients in terms of what is small, and everything that is to be computed before `place`; none, with the reason,
+/// where something of it comes later.
+static std::optional<SmallVector<ExprRef>>
+coefficientsBefore(Operation *place, PrefixProof &proof, const PrefixReaders &readers, Exprs &x, std::string &reason) {
+  size_t full = llvm::count_if(proof.dims, [&](AffineExpr d) { return x.sizeOf(d) != x.number(1); });
+  ExprRef zero = x.constant(0, typeOf(proof.roots[0]).getElementType());
+  SmallVector<ExprRef> needed;
+  for (unsigned p = 0; p < proof.roots.size(); ++p) {
+    auto &part = proof.parts[p];
+    part.decay = lookedThrough(x, part.decay, full);
+    part.input = part.input ? lookedThrough(x, part.input, full) : zero;
+    needed.append({part.decay, part.input, part.initial});
+  }
+  if (isPart(proof.roots, treeOf(proof.roots, needed, x))) {
+    reason = "it is part of what is no recurrence";
+    return std::nullopt;
+  }
+  for (auto &o : readers.outputs)
+    needed.push_back(x.replace(o.element, DenseMap<AffineExpr, AffineExpr>{},
+                               [&](ExprRef r) { return llvm::is_contained(proof.roots, r->source) ? zero : nullptr; }));
+  if (moveSourcesBefore(place, needed, x))
+    return needed;
+  reason = "its coefficients or read-out are computed after it";
+  return std::nullopt;
+}
+
 bool ssm::raisePrefix(PrefixProof &proof, Exprs &x, SymbolMap &sizes, std::string &reason) {
   PrefixReaders readers(proof, x);
   readers.find();
@@ -319,45 +385,25 @@ bool ssm::raisePrefix(PrefixProof &proof, Exprs &x, SymbolMap &sizes, std::strin
   for (Value r : proof.roots)
     if (r.getDefiningOp()->isBeforeInBlock(place))
       place = r.getDefiningOp();
-  size_t full = llvm::count_if(proof.dims, [&](AffineExpr d) { return x.sizeOf(d) != x.number(1); });
-  Type element = typeOf(proof.roots[0]).getElementType();
-  for (unsigned p = 0; p < proof.roots.size(); ++p) {
-    auto &part = proof.parts[p];
-    part.decay = lookedThrough(x, part.decay, full);
-    part.input = part.input ? lookedThrough(x, part.input, full) : x.constant(0, element);
-  }
-  SmallVector<ExprRef> needed;
-  for (auto &part : proof.parts)
-    needed.append({part.decay, part.input, part.initial});
-  if (isPart(proof.roots, treeOf(proof.roots, needed, x))) {
-    reason = "it is part of what is no recurrence";
+  auto needed = coefficientsBefore(place, proof, readers, x, reason);
+  if (!needed)
     return false;
-  }
-  for (auto &o : readers.outputs)
-    needed.push_back(x.replace(o.element, DenseMap<AffineExpr, AffineExpr>{}, [&](ExprRef r) -> ExprRef {
-      return llvm::is_contained(proof.roots, r->source) ? x.constant(0, element) : nullptr;
-    }));
-  if (!moveSourcesBefore(place, needed, x)) {
-    reason = "its coefficients or read-out are computed after it";
-    return false;
-  }
 
   LoopForm loop;
   loop.step = proof.step;
   loop.anchor = place;
-  Indices dims(proof.dims);
-  dims.erase(dims.begin() + proof.axis);
-  SmallVector<AffineExpr> carrySizes;
+  Indices dims = withoutTime(proof, proof.dims);
+  Type element = typeOf(proof.roots[0]).getElementType();
+  SmallVector<AffineExpr> extents;
   for (AffineExpr d : dims)
-    carrySizes.push_back(x.sizeOf(d));
+    extents.push_back(x.sizeOf(d));
   OpBuilder b(place);
-  SmallVector<Value> placeholders;
+  SmallVector<Value> placeholders, states, updated;
   auto placeholder = [&] {
-    Type type = onnx::withDims(element, carrySizes);
+    Type type = onnx::withDims(element, extents);
     placeholders.push_back(UnrealizedConversionCastOp::create(b, place->getLoc(), type, ValueRange{}).getResult(0));
     return placeholders.back();
   };
-  SmallVector<Value> states, updated;
   for (size_t p = 0; p < proof.roots.size(); ++p) {
     states.push_back(placeholder());
     updated.push_back(placeholder());
@@ -368,42 +414,16 @@ bool ssm::raisePrefix(PrefixProof &proof, Exprs &x, SymbolMap &sizes, std::strin
     c.updated = updated[p];
     c.dims = dims;
     c.start = proof.parts[p].initial ? proof.parts[p].initial : x.constant(0, element);
-    auto times = [&](unsigned coefficient, unsigned state) {
-      return x.mul(proof.parts[coefficient].decay, x.read(states[state], dims));
-    };
-    ExprRef next = proof.parts[p].input;
-    if (proof.roots.size() == 1)
-      next = x.add(times(0, 0), next);
-    else if (p == 0)
-      next = x.add(x.op("Sub", {times(0, 0), times(1, 1)}, element), next);
-    else
-      next = x.add(x.add(times(0, 1), times(1, 0)), next);
-    c.next = next;
+    c.next = nextOf(proof, x, p, states, dims);
     loop.carries.push_back(c);
   }
-  AffineExpr length = x.sizeOf(proof.step);
   if (readers.plain)
     for (Value r : proof.roots)
       readers.outputs.push_back({r, x.read(r, proof.dims), proof.dims, (size_t)proof.axis, proof.reversed});
+  SmallVector<Value> results;
   for (auto &o : readers.outputs) {
-    LoopOutput out;
-    AffineExpr axis = o.dims[o.time];
-    DenseMap<AffineExpr, AffineExpr> names;
-    if (axis != proof.step || o.fromEnd)
-      names[axis] = o.fromEnd ? length - 1 - proof.step : proof.step;
-    out.element = x.replace(x.replace(o.element, names), DenseMap<AffineExpr, AffineExpr>{}, [&](ExprRef r) -> ExprRef {
-      const auto *root = llvm::find(proof.roots, r->source);
-      if (root == proof.roots.end())
-        return nullptr;
-      Indices where(r->indices);
-      where.erase(where.begin() + proof.axis);
-      return x.read(updated[root - proof.roots.begin()], where);
-    });
-    out.dims = o.dims;
-    out.dims[o.time] = proof.step;
-    out.flipped = o.fromEnd;
-    out.result = o.result;
-    loop.outputs.push_back(std::move(out));
+    loop.outputs.push_back(outputOf(proof, x, o, updated));
+    results.push_back(o.result);
   }
   // Stands for the last state behind the loop.
   Operation *last = nullptr;
@@ -412,10 +432,7 @@ bool ssm::raisePrefix(PrefixProof &proof, Exprs &x, SymbolMap &sizes, std::strin
     b.setInsertionPointAfter(place);
     last = UnrealizedConversionCastOp::create(b, place->getLoc(), final.getType(), final);
   }
-  SmallVector<Value> results;
-  for (LoopOutput &o : loop.outputs)
-    results.push_back(o.result);
-  llvm::SetVector<Operation *> nodes = treeOf(results, needed, x);
+  llvm::SetVector<Operation *> nodes = treeOf(results, *needed, x);
   loop.nodes.assign(nodes.begin(), nodes.end());
   llvm::sort(loop.nodes, [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); });
   x.isLeaf = nullptr;
@@ -427,13 +444,10 @@ bool ssm::raisePrefix(PrefixProof &proof, Exprs &x, SymbolMap &sizes, std::strin
   if (last) {
     b.setInsertionPoint(last);
     ExprWriter w(x, b, place->getLoc());
-    for (auto [f, over] : llvm::zip(readers.finals, readers.finalDims)) {
-      Indices where(f.second->indices);
-      where.erase(where.begin() + proof.axis);
-      // The axes of the state in another order, some of size 1 added: always written.
-      if (done)
-        f.first.replaceAllUsesWith(w.write(x.read(last->getOperand(0), where), over));
-    }
+    // The axes of the state in another order, some of size 1 added: always written.
+    if (done)
+      for (auto [f, over] : llvm::zip(readers.finals, readers.finalDims))
+        f.first.replaceAllUsesWith(w.write(x.read(last->getOperand(0), withoutTime(proof, f.second->indices)), over));
     last->erase();
   }
   for (Value v : llvm::reverse(placeholders))
