@@ -1,7 +1,7 @@
 //===- RaiseChunks.cpp - recurrences computed chunk by chunk ---------------===//
 // Expects: @main after fold. Leaves: what is computed in chunks, with masked products inside of each and a state
-// carried from one to the next by a loop, by a matrix of decays between chunks or one by one, as one recurrence over time
-// (ChunkForm.h); other graphs as they were.
+// carried from one to the next by a loop, by a matrix of decays between chunks or one by one, as one recurrence over
+// time (ChunkForm.h); other graphs as they were.
 //===----------------------------------------------------------------------===//
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "passes/raise/ChunkRaiser.h"
@@ -82,6 +82,12 @@ struct RaiseChunksPass : ssm::impl::RaiseChunksBase<RaiseChunksPass> {
       raiseUnrolled(*block);
     }
     eraseDeadOps(main.getBody());
+    // What was raised another way is not missed.
+    llvm::DenseSet<Operation *> left;
+    main.walk([&](Operation *op) { left.insert(op); });
+    for (auto &[op, why] : notes)
+      if (left.contains(op))
+        noteMissed(op, "chunks: " + why);
     replaceSymbols(main, sizes);
   }
 
@@ -91,6 +97,7 @@ private:
   void raiseUnrolled(Block &block);
   bool raiseStates(Operation *states, Block &block, ArrayRef<TriangularInverse> inverses);
   SymbolMap sizes;
+  SmallVector<std::pair<Operation *, std::string>> notes; // why what may be a chunk is none
 };
 } // namespace
 
@@ -213,7 +220,7 @@ void RaiseChunksPass::raiseUnrolled(Block &block) {
   SmallVector<Operation *> concats;
   for (Operation &op : block)
     if (nameOf(&op) == "Concat" && op.getNumOperands() >= 2 && op.getNumOperands() <= 4096)
-      if (auto type = typeOf(op.getResult(0)); type && type.getRank() >= 3 && isa<FloatType>(type.getElementType()))
+      if (auto type = typeOf(op.getResult(0)); type && type.getRank() >= 2 && isa<FloatType>(type.getElementType()))
         concats.push_back(&op);
   if (concats.empty())
     return;
@@ -233,7 +240,7 @@ void RaiseChunksPass::raiseUnrolled(Block &block) {
       if (raiseUnrolledChunks(concat, chain, *inverses, sizes, why))
         break;
       if (!why.empty())
-        noteMissed(concat, "chunks: " + why);
+        notes.push_back({concat, why});
     }
 }
 
@@ -399,7 +406,7 @@ bool RaiseChunksPass::raiseStates(Operation *states, Block &block, ArrayRef<Tria
       }
     }
     if (!why.empty())
-      noteMissed(states, "chunks: " + why);
+      notes.push_back({states, why});
   }
   return false;
 }

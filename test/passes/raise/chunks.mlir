@@ -146,3 +146,79 @@ module {
     return %o : tensor<6x3x5xf32>
   }
 }
+
+// -----
+
+// Two chunks written one by one, nothing behind the last.
+// CHECK-LABEL: @main
+// CHECK:       ssm.semiseparable query(%arg0 : {{.+}}) key(%arg1 : {{.+}}) value(%arg3
+// CHECK-NOT:   onnx.Concat
+module {
+  func.func @main(%q: tensor<8x3xf32>, %k: tensor<8x3xf32>, %l: tensor<8x3xf32>, %v: tensor<8x5xf32>) -> tensor<8x5xf32> {
+    %none = onnx.NoValue
+    %zero = onnx.Constant dense<0> : tensor<1xi64> : tensor<1xi64>
+    %four = onnx.Constant dense<4> : tensor<1xi64> : tensor<1xi64>
+    %eight = onnx.Constant dense<8> : tensor<1xi64> : tensor<1xi64>
+    %s0 = onnx.Constant dense<0.0> : tensor<3x5xf32> : tensor<3x5xf32>
+    %q0 = "onnx.Slice"(%q, %zero, %four, %zero, %none) : (tensor<8x3xf32>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>, none) -> tensor<4x3xf32>
+    %k0 = "onnx.Slice"(%k, %zero, %four, %zero, %none) : (tensor<8x3xf32>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>, none) -> tensor<4x3xf32>
+    %v0 = "onnx.Slice"(%v, %zero, %four, %zero, %none) : (tensor<8x5xf32>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>, none) -> tensor<4x5xf32>
+    %t0 = "onnx.Transpose"(%k0) {perm = array<i64: 1, 0>} : (tensor<4x3xf32>) -> tensor<3x4xf32>
+    %a0 = "onnx.MatMul"(%q0, %t0) : (tensor<4x3xf32>, tensor<3x4xf32>) -> tensor<4x4xf32>
+    %m0 = "onnx.Trilu"(%a0, %none) {upper = 0 : si64} : (tensor<4x4xf32>, none) -> tensor<4x4xf32>
+    %i0 = "onnx.MatMul"(%m0, %v0) : (tensor<4x4xf32>, tensor<4x5xf32>) -> tensor<4x5xf32>
+    %b0 = "onnx.MatMul"(%q0, %s0) : (tensor<4x3xf32>, tensor<3x5xf32>) -> tensor<4x5xf32>
+    %o0 = "onnx.Add"(%i0, %b0) : (tensor<4x5xf32>, tensor<4x5xf32>) -> tensor<4x5xf32>
+    %u0 = "onnx.MatMul"(%t0, %v0) : (tensor<3x4xf32>, tensor<4x5xf32>) -> tensor<3x5xf32>
+    %s1 = "onnx.Add"(%s0, %u0) : (tensor<3x5xf32>, tensor<3x5xf32>) -> tensor<3x5xf32>
+    %q1 = "onnx.Slice"(%q, %four, %eight, %zero, %none) : (tensor<8x3xf32>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>, none) -> tensor<4x3xf32>
+    %k1 = "onnx.Slice"(%k, %four, %eight, %zero, %none) : (tensor<8x3xf32>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>, none) -> tensor<4x3xf32>
+    %v1 = "onnx.Slice"(%v, %four, %eight, %zero, %none) : (tensor<8x5xf32>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>, none) -> tensor<4x5xf32>
+    %t1 = "onnx.Transpose"(%k1) {perm = array<i64: 1, 0>} : (tensor<4x3xf32>) -> tensor<3x4xf32>
+    %a1 = "onnx.MatMul"(%q1, %t1) : (tensor<4x3xf32>, tensor<3x4xf32>) -> tensor<4x4xf32>
+    %m1 = "onnx.Trilu"(%a1, %none) {upper = 0 : si64} : (tensor<4x4xf32>, none) -> tensor<4x4xf32>
+    %i1 = "onnx.MatMul"(%m1, %v1) : (tensor<4x4xf32>, tensor<4x5xf32>) -> tensor<4x5xf32>
+    %b1 = "onnx.MatMul"(%q1, %s1) : (tensor<4x3xf32>, tensor<3x5xf32>) -> tensor<4x5xf32>
+    %o1 = "onnx.Add"(%i1, %b1) : (tensor<4x5xf32>, tensor<4x5xf32>) -> tensor<4x5xf32>
+    %o = "onnx.Concat"(%o0, %o1) {axis = 0 : si64} : (tensor<4x5xf32>, tensor<4x5xf32>) -> tensor<8x5xf32>
+    return %o : tensor<8x5xf32>
+  }
+}
+
+// -----
+
+// The second chunk has other keys than the first.
+// CHECK-LABEL: @main
+// CHECK-NOT:   ssm.semiseparable
+// CHECK:       onnx.Concat
+module {
+  func.func @main(%q: tensor<8x3xf32>, %k: tensor<8x3xf32>, %l: tensor<8x3xf32>, %v: tensor<8x5xf32>) -> tensor<8x5xf32> {
+    %none = onnx.NoValue
+    %zero = onnx.Constant dense<0> : tensor<1xi64> : tensor<1xi64>
+    %four = onnx.Constant dense<4> : tensor<1xi64> : tensor<1xi64>
+    %eight = onnx.Constant dense<8> : tensor<1xi64> : tensor<1xi64>
+    %s0 = onnx.Constant dense<0.0> : tensor<3x5xf32> : tensor<3x5xf32>
+    %q0 = "onnx.Slice"(%q, %zero, %four, %zero, %none) : (tensor<8x3xf32>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>, none) -> tensor<4x3xf32>
+    %k0 = "onnx.Slice"(%k, %zero, %four, %zero, %none) : (tensor<8x3xf32>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>, none) -> tensor<4x3xf32>
+    %v0 = "onnx.Slice"(%v, %zero, %four, %zero, %none) : (tensor<8x5xf32>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>, none) -> tensor<4x5xf32>
+    %t0 = "onnx.Transpose"(%k0) {perm = array<i64: 1, 0>} : (tensor<4x3xf32>) -> tensor<3x4xf32>
+    %a0 = "onnx.MatMul"(%q0, %t0) : (tensor<4x3xf32>, tensor<3x4xf32>) -> tensor<4x4xf32>
+    %m0 = "onnx.Trilu"(%a0, %none) {upper = 0 : si64} : (tensor<4x4xf32>, none) -> tensor<4x4xf32>
+    %i0 = "onnx.MatMul"(%m0, %v0) : (tensor<4x4xf32>, tensor<4x5xf32>) -> tensor<4x5xf32>
+    %b0 = "onnx.MatMul"(%q0, %s0) : (tensor<4x3xf32>, tensor<3x5xf32>) -> tensor<4x5xf32>
+    %o0 = "onnx.Add"(%i0, %b0) : (tensor<4x5xf32>, tensor<4x5xf32>) -> tensor<4x5xf32>
+    %u0 = "onnx.MatMul"(%t0, %v0) : (tensor<3x4xf32>, tensor<4x5xf32>) -> tensor<3x5xf32>
+    %s1 = "onnx.Add"(%s0, %u0) : (tensor<3x5xf32>, tensor<3x5xf32>) -> tensor<3x5xf32>
+    %q1 = "onnx.Slice"(%q, %four, %eight, %zero, %none) : (tensor<8x3xf32>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>, none) -> tensor<4x3xf32>
+    %k1 = "onnx.Slice"(%l, %four, %eight, %zero, %none) : (tensor<8x3xf32>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>, none) -> tensor<4x3xf32>
+    %v1 = "onnx.Slice"(%v, %four, %eight, %zero, %none) : (tensor<8x5xf32>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>, none) -> tensor<4x5xf32>
+    %t1 = "onnx.Transpose"(%k1) {perm = array<i64: 1, 0>} : (tensor<4x3xf32>) -> tensor<3x4xf32>
+    %a1 = "onnx.MatMul"(%q1, %t1) : (tensor<4x3xf32>, tensor<3x4xf32>) -> tensor<4x4xf32>
+    %m1 = "onnx.Trilu"(%a1, %none) {upper = 0 : si64} : (tensor<4x4xf32>, none) -> tensor<4x4xf32>
+    %i1 = "onnx.MatMul"(%m1, %v1) : (tensor<4x4xf32>, tensor<4x5xf32>) -> tensor<4x5xf32>
+    %b1 = "onnx.MatMul"(%q1, %s1) : (tensor<4x3xf32>, tensor<3x5xf32>) -> tensor<4x5xf32>
+    %o1 = "onnx.Add"(%i1, %b1) : (tensor<4x5xf32>, tensor<4x5xf32>) -> tensor<4x5xf32>
+    %o = "onnx.Concat"(%o0, %o1) {axis = 0 : si64} : (tensor<4x5xf32>, tensor<4x5xf32>) -> tensor<8x5xf32>
+    return %o : tensor<8x5xf32>
+  }
+}
