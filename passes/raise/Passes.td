@@ -93,9 +93,11 @@ def RaiseConvolutions : Pass<"ssm-raise-convolutions", "::mlir::ModuleOp"> {
         %y = onnx.Conv(%p, %w, %b) {group = channels}    ->    %y = ssm.causal_conv input(%x) weight(%w) bias(%b) history(%history)
 
     Found in Conv with padding on either side and a Slice behind, in sums of shifted products, and in products with a
-    Toeplitz matrix that is gathered from taps. More than 32 taps without a history are an ssm.long_conv.
+    Toeplitz matrix that is gathered from taps. More than 32 taps without a history are an ssm.long_conv, and so is the
+    inverse transform of a product of spectra that are long enough. Where the kernel is made in the graph as a sum of
+    exponentials, it is the ssm.selective_scan with that impulse response.
   }];
-  let dependentDialects = ["::ssm::SsmDialect", "::ssm::onnx::OnnxDialect"];
+  let dependentDialects = ["::ssm::SsmDialect", "::ssm::onnx::OnnxDialect", "::mlir::arith::ArithDialect"];
 }
 
 def RaiseChunks : Pass<"ssm-raise-chunks", "::mlir::ModuleOp"> {

@@ -3,10 +3,12 @@
 // more. A value is one of them when its element at time t is a sum over taps j of w[j] x[t - K + 1 + j], x read from
 // before its first element as zero or as the end of another tensor. Spellings: Conv with any padding, a Slice of it,
 // Concat or Pad in front; shifted slices multiplied and added; a Toeplitz matrix gathered from the taps; spectra
-// multiplied. Each convolution, sum, product and transform is looked at once.
+// multiplied. A long convolution whose kernel is a sum of modes becomes their ssm.selective_scan. Each convolution,
+// sum, product and transform is looked at once.
 //===----------------------------------------------------------------------===//
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "passes/raise/Convolution.h"
+#include "passes/raise/KernelModes.h"
 #include "passes/raise/Passes.h"
 #include "passes/raise/Provenance.h"
 #include "passes/raise/SpectralConvolution.h"
@@ -268,6 +270,10 @@ struct RaiseConvolutionsPass : ssm::impl::RaiseConvolutionsBase<RaiseConvolution
       if (!raiseSpectralConvolution(transform, missed) && !missed.empty())
         noteMissed(transform, "long convolution: " + missed);
     }
+    SmallVector<LongConvOp> made;
+    main.walk([&](LongConvOp conv) { made.push_back(conv); });
+    for (LongConvOp conv : made)
+      raiseKernelModes(conv);
     for (Block *block : llvm::reverse(blocks))
       eraseDead(*block);
   }
