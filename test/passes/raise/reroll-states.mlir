@@ -1,0 +1,91 @@
+// RUN: ssm-opt %s --split-input-file --ssm-reroll | FileCheck %s
+
+// Two states that read each other; the first step, from zeros, has lost what they were multiplied with.
+// CHECK-LABEL: func.func @main
+// CHECK-NOT: onnx.Gather
+// CHECK: ssm.recurrence
+// CHECK-NOT: onnx.Gather
+// CHECK: return
+func.func @main(%x: tensor<4x8xf32>, %r: tensor<8x8xf32>) -> tensor<4x8xf32> {
+  %first = onnx.Constant dense<0> : tensor<1xi64> : tensor<1xi64>
+  %i0 = onnx.Constant dense<0> : tensor<i64> : tensor<i64>
+  %x0 = "onnx.Gather"(%x, %i0) {axis = 0 : si64} : (tensor<4x8xf32>, tensor<i64>) -> tensor<8xf32>
+  %n0 = "onnx.Sigmoid"(%x0) : (tensor<8xf32>) -> tensor<8xf32>
+  %h0 = "onnx.Tanh"(%n0) : (tensor<8xf32>) -> tensor<8xf32>
+  %y0 = "onnx.Mul"(%h0, %n0) : (tensor<8xf32>, tensor<8xf32>) -> tensor<8xf32>
+  %z0 = "onnx.Unsqueeze"(%y0, %first) : (tensor<8xf32>, tensor<1xi64>) -> tensor<1x8xf32>
+  %i1 = onnx.Constant dense<1> : tensor<i64> : tensor<i64>
+  %x1 = "onnx.Gather"(%x, %i1) {axis = 0 : si64} : (tensor<4x8xf32>, tensor<i64>) -> tensor<8xf32>
+  %f1 = "onnx.Sigmoid"(%x1) : (tensor<8xf32>) -> tensor<8xf32>
+  %p1 = "onnx.MatMul"(%h0, %r) : (tensor<8xf32>, tensor<8x8xf32>) -> tensor<8xf32>
+  %q1 = "onnx.Mul"(%p1, %n0) : (tensor<8xf32>, tensor<8xf32>) -> tensor<8xf32>
+  %n1 = "onnx.Add"(%q1, %f1) : (tensor<8xf32>, tensor<8xf32>) -> tensor<8xf32>
+  %h1 = "onnx.Tanh"(%n1) : (tensor<8xf32>) -> tensor<8xf32>
+  %y1 = "onnx.Mul"(%h1, %n1) : (tensor<8xf32>, tensor<8xf32>) -> tensor<8xf32>
+  %z1 = "onnx.Unsqueeze"(%y1, %first) : (tensor<8xf32>, tensor<1xi64>) -> tensor<1x8xf32>
+  %i2 = onnx.Constant dense<2> : tensor<i64> : tensor<i64>
+  %x2 = "onnx.Gather"(%x, %i2) {axis = 0 : si64} : (tensor<4x8xf32>, tensor<i64>) -> tensor<8xf32>
+  %f2 = "onnx.Sigmoid"(%x2) : (tensor<8xf32>) -> tensor<8xf32>
+  %p2 = "onnx.MatMul"(%h1, %r) : (tensor<8xf32>, tensor<8x8xf32>) -> tensor<8xf32>
+  %q2 = "onnx.Mul"(%p2, %n1) : (tensor<8xf32>, tensor<8xf32>) -> tensor<8xf32>
+  %n2 = "onnx.Add"(%q2, %f2) : (tensor<8xf32>, tensor<8xf32>) -> tensor<8xf32>
+  %h2 = "onnx.Tanh"(%n2) : (tensor<8xf32>) -> tensor<8xf32>
+  %y2 = "onnx.Mul"(%h2, %n2) : (tensor<8xf32>, tensor<8xf32>) -> tensor<8xf32>
+  %z2 = "onnx.Unsqueeze"(%y2, %first) : (tensor<8xf32>, tensor<1xi64>) -> tensor<1x8xf32>
+  %i3 = onnx.Constant dense<3> : tensor<i64> : tensor<i64>
+  %x3 = "onnx.Gather"(%x, %i3) {axis = 0 : si64} : (tensor<4x8xf32>, tensor<i64>) -> tensor<8xf32>
+  %f3 = "onnx.Sigmoid"(%x3) : (tensor<8xf32>) -> tensor<8xf32>
+  %p3 = "onnx.MatMul"(%h2, %r) : (tensor<8xf32>, tensor<8x8xf32>) -> tensor<8xf32>
+  %q3 = "onnx.Mul"(%p3, %n2) : (tensor<8xf32>, tensor<8xf32>) -> tensor<8xf32>
+  %n3 = "onnx.Add"(%q3, %f3) : (tensor<8xf32>, tensor<8xf32>) -> tensor<8xf32>
+  %h3 = "onnx.Tanh"(%n3) : (tensor<8xf32>) -> tensor<8xf32>
+  %y3 = "onnx.Mul"(%h3, %n3) : (tensor<8xf32>, tensor<8xf32>) -> tensor<8xf32>
+  %z3 = "onnx.Unsqueeze"(%y3, %first) : (tensor<8xf32>, tensor<1xi64>) -> tensor<1x8xf32>
+  %y = "onnx.Concat"(%z0, %z1, %z2, %z3) {axis = 0 : si64} : (tensor<1x8xf32>, tensor<1x8xf32>, tensor<1x8xf32>, tensor<1x8xf32>) -> tensor<4x8xf32>
+  return %y : tensor<4x8xf32>
+}
+
+// -----
+
+// Near miss: one step is another.
+// CHECK-LABEL: func.func @main
+// CHECK-NOT: ssm.recurrence
+// CHECK: return
+func.func @main(%x: tensor<4x8xf32>, %r: tensor<8x8xf32>) -> tensor<4x8xf32> {
+  %first = onnx.Constant dense<0> : tensor<1xi64> : tensor<1xi64>
+  %i0 = onnx.Constant dense<0> : tensor<i64> : tensor<i64>
+  %x0 = "onnx.Gather"(%x, %i0) {axis = 0 : si64} : (tensor<4x8xf32>, tensor<i64>) -> tensor<8xf32>
+  %n0 = "onnx.Sigmoid"(%x0) : (tensor<8xf32>) -> tensor<8xf32>
+  %h0 = "onnx.Tanh"(%n0) : (tensor<8xf32>) -> tensor<8xf32>
+  %y0 = "onnx.Mul"(%h0, %n0) : (tensor<8xf32>, tensor<8xf32>) -> tensor<8xf32>
+  %z0 = "onnx.Unsqueeze"(%y0, %first) : (tensor<8xf32>, tensor<1xi64>) -> tensor<1x8xf32>
+  %i1 = onnx.Constant dense<1> : tensor<i64> : tensor<i64>
+  %x1 = "onnx.Gather"(%x, %i1) {axis = 0 : si64} : (tensor<4x8xf32>, tensor<i64>) -> tensor<8xf32>
+  %f1 = "onnx.Sigmoid"(%x1) : (tensor<8xf32>) -> tensor<8xf32>
+  %p1 = "onnx.MatMul"(%h0, %r) : (tensor<8xf32>, tensor<8x8xf32>) -> tensor<8xf32>
+  %q1 = "onnx.Mul"(%p1, %n0) : (tensor<8xf32>, tensor<8xf32>) -> tensor<8xf32>
+  %n1 = "onnx.Add"(%q1, %f1) : (tensor<8xf32>, tensor<8xf32>) -> tensor<8xf32>
+  %h1 = "onnx.Tanh"(%n1) : (tensor<8xf32>) -> tensor<8xf32>
+  %y1 = "onnx.Mul"(%h1, %n1) : (tensor<8xf32>, tensor<8xf32>) -> tensor<8xf32>
+  %z1 = "onnx.Unsqueeze"(%y1, %first) : (tensor<8xf32>, tensor<1xi64>) -> tensor<1x8xf32>
+  %i2 = onnx.Constant dense<2> : tensor<i64> : tensor<i64>
+  %x2 = "onnx.Gather"(%x, %i2) {axis = 0 : si64} : (tensor<4x8xf32>, tensor<i64>) -> tensor<8xf32>
+  %f2 = "onnx.Sigmoid"(%x2) : (tensor<8xf32>) -> tensor<8xf32>
+  %p2 = "onnx.MatMul"(%h1, %r) : (tensor<8xf32>, tensor<8x8xf32>) -> tensor<8xf32>
+  %q2 = "onnx.Mul"(%p2, %n1) : (tensor<8xf32>, tensor<8xf32>) -> tensor<8xf32>
+  %n2 = "onnx.Sub"(%q2, %f2) : (tensor<8xf32>, tensor<8xf32>) -> tensor<8xf32>
+  %h2 = "onnx.Tanh"(%n2) : (tensor<8xf32>) -> tensor<8xf32>
+  %y2 = "onnx.Mul"(%h2, %n2) : (tensor<8xf32>, tensor<8xf32>) -> tensor<8xf32>
+  %z2 = "onnx.Unsqueeze"(%y2, %first) : (tensor<8xf32>, tensor<1xi64>) -> tensor<1x8xf32>
+  %i3 = onnx.Constant dense<3> : tensor<i64> : tensor<i64>
+  %x3 = "onnx.Gather"(%x, %i3) {axis = 0 : si64} : (tensor<4x8xf32>, tensor<i64>) -> tensor<8xf32>
+  %f3 = "onnx.Sigmoid"(%x3) : (tensor<8xf32>) -> tensor<8xf32>
+  %p3 = "onnx.MatMul"(%h2, %r) : (tensor<8xf32>, tensor<8x8xf32>) -> tensor<8xf32>
+  %q3 = "onnx.Mul"(%p3, %n2) : (tensor<8xf32>, tensor<8xf32>) -> tensor<8xf32>
+  %n3 = "onnx.Add"(%q3, %f3) : (tensor<8xf32>, tensor<8xf32>) -> tensor<8xf32>
+  %h3 = "onnx.Tanh"(%n3) : (tensor<8xf32>) -> tensor<8xf32>
+  %y3 = "onnx.Mul"(%h3, %n3) : (tensor<8xf32>, tensor<8xf32>) -> tensor<8xf32>
+  %z3 = "onnx.Unsqueeze"(%y3, %first) : (tensor<8xf32>, tensor<1xi64>) -> tensor<1x8xf32>
+  %y = "onnx.Concat"(%z0, %z1, %z2, %z3) {axis = 0 : si64} : (tensor<1x8xf32>, tensor<1x8xf32>, tensor<1x8xf32>, tensor<1x8xf32>) -> tensor<4x8xf32>
+  return %y : tensor<4x8xf32>
+}
