@@ -16,6 +16,9 @@
 using namespace mlir;
 using namespace ssm;
 
+/// Networks have far fewer: equal operators share a function.
+constexpr int64_t kManyFunctions = 500;
+
 LogicalResult ssm::emitObject(llvm::Module &module, const CpuOptions &options, StringRef path, Location loc) {
   llvm::InitializeAllTargetInfos();
   llvm::InitializeAllTargets();
@@ -56,6 +59,9 @@ LogicalResult ssm::emitObject(llvm::Module &module, const CpuOptions &options, S
   llvm::PipelineTuningOptions tuning;
   tuning.LoopVectorization = tuning.SLPVectorization = options.optLevel > 1;
   tuning.LoopInterleaving = options.optLevel > 1;
+  // Copies of loop bodies are most of what LLVM works on; a graph of very many different operators goes without them.
+  if (llvm::count_if(module, [](const llvm::Function &f) { return !f.isDeclaration(); }) > kManyFunctions)
+    tuning.LoopUnrolling = tuning.LoopInterleaving = tuning.SLPVectorization = false;
   llvm::PassBuilder builder(machine.get(), tuning);
   llvm::LoopAnalysisManager lam;
   llvm::FunctionAnalysisManager fam;
