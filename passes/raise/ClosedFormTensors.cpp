@@ -4,6 +4,16 @@
 using namespace mlir;
 using namespace ssm;
 
+Type ClosedFormWriter::resultType(ArrayRef<unsigned> over, Type scalar) {
+  SmallVector<AffineExpr> sizes, exprs;
+  for (unsigned it : over) {
+    sizes.push_back(size(it));
+    exprs.push_back(b.getAffineDimExpr(dims.lookup(it)));
+  }
+  maps.push_back(AffineMapAttr::get(AffineMap::get(order.size(), 0, exprs, b.getContext())));
+  return onnx::withDims(scalar, sizes);
+}
+
 Value ClosedFormWriter::number(double v) {
   auto type = RankedTensorType::get({}, element);
   return onnx::ConstantOp::create(b, loc, type, DenseElementsAttr::get(type, b.getFloatAttr(element, v)));

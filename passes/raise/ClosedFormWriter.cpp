@@ -77,7 +77,7 @@ bool ClosedFormWriter::semiseparable() {
     maps.push_back(AffineMapAttr::get(map));
     segments[which] = 1;
   };
-  AffineMap qMap, kMap, vMap, dMap, gMap;
+  AffineMap qMap, kMap, vMap, dMap;
   Value q = product(queries, with({form.time, k}), form.scale, qMap),
         key = product(keys, with({form.time, k}), 1, kMap), value = product(values, with({form.time, *v}), 1, vMap);
   bool decays = !form.logDecay.empty() || !form.decay.empty() || !form.constantDecay.empty();
@@ -108,23 +108,14 @@ bool ClosedFormWriter::semiseparable() {
       return false;
     add(8, x, map);
   }
-  auto result = [&](ArrayRef<unsigned> over, Type type) {
-    SmallVector<AffineExpr> sizes, exprs;
-    for (unsigned it : over) {
-      sizes.push_back(size(it));
-      exprs.push_back(b.getAffineDimExpr(dims.lookup(it)));
-    }
-    maps.push_back(AffineMapAttr::get(AffineMap::get(order.size(), 0, exprs, b.getContext())));
-    return onnx::withDims(type, sizes);
-  };
-  SmallVector<Type> types = {result(form.outer, element)};
+  SmallVector<Type> types = {resultType(form.outer, element)};
   bool final =
       form.state && !gate && hasOtherReaders(form.state->tensor, root) && form.scale == 1 && form.stateScale == 1;
   Layout finalLayout;
   if (final)
-    types.push_back(result(with({k, *v}), element));
+    types.push_back(resultType(with({k, *v}), element));
   if (gate)
-    types.push_back(result(rows, element.isF64() ? b.getF64Type() : b.getF32Type()));
+    types.push_back(resultType(rows, element.isF64() ? b.getF64Type() : b.getF32Type()));
   Operation *mixer = create(
       SemiseparableOp::getOperationName(), types,
       {b.getNamedAttr(SemiseparableOp::getOperandSegmentSizeAttr(), b.getDenseI32ArrayAttr(segments)),
@@ -306,18 +297,9 @@ bool ClosedFormWriter::selectiveScan() {
     operands.push_back(x);
     maps.push_back(AffineMapAttr::get(map));
   }
-  auto result = [&](ArrayRef<unsigned> over) {
-    SmallVector<AffineExpr> sizes, exprs;
-    for (unsigned it : over) {
-      sizes.push_back(size(it));
-      exprs.push_back(b.getAffineDimExpr(dims.lookup(it)));
-    }
-    maps.push_back(AffineMapAttr::get(AffineMap::get(order.size(), 0, exprs, b.getContext())));
-    return onnx::withDims(element, sizes);
-  };
-  SmallVector<Type> types = {result(form.outer)};
+  SmallVector<Type> types = {resultType(form.outer, element)};
   if (final)
-    types.push_back(result(stateDims));
+    types.push_back(resultType(stateDims, element));
   Operation *mixer = create(SelectiveScanOp::getOperationName(), types,
                             {b.getNamedAttr("state_rank", b.getI64IntegerAttr(form.states.size())),
                              b.getNamedAttr(SelectiveScanOp::getOperandSegmentSizeAttr(),
@@ -325,10 +307,8 @@ bool ClosedFormWriter::selectiveScan() {
                             block.release());
   Value out = mixer->getResult(0);
   if (!reads && !form.left.empty()) {
-    AffineMap map;
-    SmallVector<Factor> left(form.left);
     Value factor;
-    for (const Factor &f : left) {
+    for (const Factor &f : form.left) {
       Value v = aligned(f, form.outer);
       if (!v)
         return false;

@@ -41,6 +41,8 @@ private:
   mlir::Operation *create(llvm::StringRef name, llvm::ArrayRef<mlir::Type> types,
                           llvm::ArrayRef<mlir::NamedAttribute> attributes, mlir::Block *region);
   void finish(mlir::Operation *mixer, mlir::Value result);
+  /// Type of a result over these iterators, whose map it adds.
+  mlir::Type resultType(llvm::ArrayRef<unsigned> over, mlir::Type scalar);
   void replaceLastStates(mlir::Value final, const Layout &layout);
 
   ClosedForm &form;

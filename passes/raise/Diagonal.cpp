@@ -145,15 +145,7 @@ ExprRef Raiser::absorbed(ExprRef e, ArrayRef<AffineExpr> all) {
     if (!x.dependsOn(read, loop.step) || extent(read->source) < full)
       return nullptr;
     ExprRef inner = x.at(read->source, read->indices);
-    bool scalar = true; // sums stay outside of the producer
-    std::function<void(ExprRef)> check = [&](ExprRef part) {
-      scalar &= part->kind != Expr::Kind::Reduce && part->kind != Expr::Kind::Select && part->kind != Expr::Kind::Index;
-      for (ExprRef o : part->operands)
-        if (o)
-          check(o);
-    };
-    check(inner);
-    return scalar ? inner : nullptr;
+    return isScalar(inner) ? inner : nullptr; // sums stay outside of the producer
   });
   x.isLeaf = nullptr;
   x.expands = nullptr;

@@ -407,6 +407,62 @@ ExprRef Exprs::replace(ExprRef root, const DenseMap<AffineExpr, AffineExpr> &map
   return walk(root);
 }
 
+bool ssm::isScalar(ExprRef e) {
+  return e->kind != Expr::Kind::Reduce && e->kind != Expr::Kind::Select && e->kind != Expr::Kind::Index &&
+         llvm::all_of(e->operands, [](ExprRef o) { return !o || isScalar(o); });
+}
+
+ExprRef Exprs::antiUnify(ExprRef a, ExprRef b, AffineExpr step, int64_t at, bool positions) {
+  DenseMap<std::pair<ExprRef, ExprRef>, ExprRef> done;
+  std::function<ExprRef(ExprRef, ExprRef)> walk = [&](ExprRef a, ExprRef b) -> ExprRef {
+    if (a == b)
+      return a;
+    if (auto it = done.find({a, b}); it != done.end())
+      return it->second;
+    if (!a || !b || a->kind != b->kind || a->type != b->type || a->name != b->name || a->source != b->source ||
+        a->number != b->number || a->attributes != b->attributes || a->indices.size() != b->indices.size() ||
+        a->operands.size() != b->operands.size())
+      return nullptr;
+    if (!positions && (a->kind == Expr::Kind::Select || a->kind == Expr::Kind::Index))
+      return nullptr;
+    Indices indices;
+    for (auto [p, q] : llvm::zip(a->indices, b->indices)) {
+      auto delta = dyn_cast<AffineConstantExpr>(simplified(q - p));
+      if (!delta || (a->kind == Expr::Kind::Reduce && delta.getValue()))
+        return nullptr;
+      indices.push_back(delta.getValue() ? simplified(p + (step - at) * delta.getValue()) : p);
+    }
+    SmallVector<ExprRef> operands;
+    for (auto [p, q] : llvm::zip(a->operands, b->operands)) {
+      operands.push_back(walk(p, q));
+      if (p && !operands.back())
+        return nullptr;
+    }
+    ExprRef r = nullptr;
+    switch (a->kind) {
+    case Expr::Kind::Read:
+      r = read(a->source, indices);
+      break;
+    case Expr::Kind::Index:
+      r = index(indices[0], a->type);
+      break;
+    case Expr::Kind::Op:
+      r = op(a->name, operands, a->type, a->prototype);
+      break;
+    case Expr::Kind::Select:
+      r = select(indices, operands[0], operands[1]);
+      break;
+    case Expr::Kind::Reduce:
+      r = reduce(a->name, a->indices, operands[0]);
+      break;
+    case Expr::Kind::Constant:
+      break;
+    }
+    return done[{a, b}] = r;
+  };
+  return walk(a, b);
+}
+
 ExprRef Exprs::replace(ExprRef root, const DenseMap<ExprRef, ExprRef> &nodes) {
   DenseMap<ExprRef, ExprRef> done(nodes);
   std::function<ExprRef(ExprRef)> walk = [&](ExprRef e) -> ExprRef {

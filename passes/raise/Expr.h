@@ -98,6 +98,9 @@ public:
   ExprRef replace(ExprRef e, const llvm::DenseMap<mlir::AffineExpr, mlir::AffineExpr> &iterators, const ReadFn &reads = {});
   /// The same expression with subexpressions replaced, the largest first.
   ExprRef replace(ExprRef e, const llvm::DenseMap<ExprRef, ExprRef> &nodes);
+  /// An expression that is a at step `at` and b at the next; null when they differ in more than places in tensors and,
+  /// if `positions`, in numbers and conditions made of iterators.
+  ExprRef antiUnify(ExprRef a, ExprRef b, mlir::AffineExpr step, int64_t at, bool positions);
   /// All reads of an expression, each once.
   llvm::SmallVector<ExprRef> readsOf(ExprRef e);
   bool reads(ExprRef e, llvm::function_ref<bool(mlir::Value)> which);
@@ -162,6 +165,9 @@ private:
   llvm::DenseMap<mlir::Value, uint32_t> ordinals; // of sources, in order of first read
   uint32_t made = 0, depth = 0;
 };
+
+/// Only elementwise operators of elements and constants.
+bool isScalar(ExprRef e);
 
 /// Operators that only move, repeat or pick elements.
 bool isMovement(mlir::Operation *op);

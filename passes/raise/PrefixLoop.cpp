@@ -265,15 +265,7 @@ static ExprRef lookedThrough(Exprs &x, ExprRef e, size_t full) {
   x.forget();
   ExprRef r = x.replace(e, DenseMap<AffineExpr, AffineExpr>{}, [&](ExprRef read) -> ExprRef {
     ExprRef inner = x.at(read->source, read->indices);
-    bool scalar = true;
-    std::function<void(ExprRef)> check = [&](ExprRef part) {
-      scalar &= part->kind == Expr::Kind::Read || part->kind == Expr::Kind::Constant || part->kind == Expr::Kind::Op;
-      for (ExprRef o : part->operands)
-        if (o)
-          check(o);
-    };
-    check(inner);
-    return scalar ? inner : nullptr;
+    return isScalar(inner) ? inner : nullptr;
   });
   x.isLeaf = nullptr;
   x.expands = nullptr;

@@ -79,7 +79,6 @@ private:
   /// One expression over the step that is these from step `first` on; null when there is none.
   ExprRef templateOf(llvm::ArrayRef<ExprRef> instances, int64_t first);
   ExprRef readTemplate(llvm::ArrayRef<ExprRef> instances, int64_t first);
-  ExprRef generalised(ExprRef a, ExprRef b, int64_t at);
 
   Exprs &x;
   mlir::Type type;

@@ -128,40 +128,12 @@ ExprRef PrefixProof::readTemplate(ArrayRef<ExprRef> instances, int64_t first) {
   return nullptr;
 }
 
-/// What is a at step `at` and b at the next, when they differ in indices only.
-ExprRef PrefixProof::generalised(ExprRef a, ExprRef b, int64_t at) {
-  if (a == b)
-    return a;
-  if (!a || !b || a->kind != b->kind || a->type != b->type || a->name != b->name || a->source != b->source ||
-      a->number != b->number || a->attributes != b->attributes || a->indices.size() != b->indices.size() ||
-      a->operands.size() != b->operands.size() || a->kind == Expr::Kind::Select || a->kind == Expr::Kind::Index)
-    return nullptr;
-  Indices indices;
-  for (auto [p, q] : llvm::zip(a->indices, b->indices)) {
-    auto delta = dyn_cast<AffineConstantExpr>(x.simplified(q - p));
-    if (!delta || (a->kind == Expr::Kind::Reduce && delta.getValue()))
-      return nullptr;
-    indices.push_back(delta.getValue() ? x.simplified(p + (step - at) * delta.getValue()) : p);
-  }
-  SmallVector<ExprRef> operands;
-  for (auto [p, q] : llvm::zip(a->operands, b->operands)) {
-    operands.push_back(generalised(p, q, at));
-    if (p && !operands.back())
-      return nullptr;
-  }
-  if (a->kind == Expr::Kind::Read)
-    return x.read(a->source, indices);
-  if (a->kind == Expr::Kind::Op)
-    return x.op(a->name, operands, a->type, a->prototype);
-  return a->kind == Expr::Kind::Reduce ? x.reduce(a->name, a->indices, operands[0]) : nullptr;
-}
-
 ExprRef PrefixProof::templateOf(ArrayRef<ExprRef> instances, int64_t first) {
   if (llvm::all_of(instances.drop_front(first), [&](ExprRef e) { return e == instances[first]; }))
     return instances[first];
   if (ExprRef e = readTemplate(instances, first))
     return e;
-  ExprRef e = generalised(instances[first], instances[first + 1], first);
+  ExprRef e = x.antiUnify(instances[first], instances[first + 1], step, first, /*positions=*/false);
   if (!e)
     return nullptr;
   for (int64_t t = first; t < length; ++t)

@@ -45,7 +45,6 @@ private:
   // RerollForm.cpp
   /// `leaves`: values that all steps read; those that look so, where it is null.
   bool tryChains(llvm::ArrayRef<Class> classes, const llvm::DenseSet<mlir::Value> *leaves = nullptr);
-  ExprRef antiUnify(Exprs &x, ExprRef a, ExprRef b, mlir::AffineExpr step, int64_t at);
   bool findTemplates(Exprs &x, llvm::SmallVectorImpl<Chain> &chains, mlir::AffineExpr &step, bool &trimmed);
   bool matchStart(Exprs &x, ExprRef pattern, ExprRef e, Chains chains);
   bool findStarts(Exprs &x, Chains chains, mlir::AffineExpr step);

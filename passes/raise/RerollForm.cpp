@@ -14,56 +14,6 @@ using namespace ssm;
 
 static RankedTensorType typeOf(Value v) { return dyn_cast<RankedTensorType>(v.getType()); }
 
-/// An expression that is a at step `at` and b at the next; null when they differ in more than places in tensors.
-ExprRef Reroller::antiUnify(Exprs &x, ExprRef a, ExprRef b, AffineExpr step, int64_t at) {
-  DenseMap<std::pair<ExprRef, ExprRef>, ExprRef> done;
-  std::function<ExprRef(ExprRef, ExprRef)> walk = [&](ExprRef a, ExprRef b) -> ExprRef {
-    if (a == b)
-      return a;
-    if (auto it = done.find({a, b}); it != done.end())
-      return it->second;
-    if (!a || !b || a->kind != b->kind || a->type != b->type || a->name != b->name || a->source != b->source ||
-        a->number != b->number || a->attributes != b->attributes || a->indices.size() != b->indices.size() ||
-        a->operands.size() != b->operands.size())
-      return nullptr;
-    Indices indices;
-    for (auto [p, q] : llvm::zip(a->indices, b->indices)) {
-      auto delta = dyn_cast<AffineConstantExpr>(x.simplified(q - p));
-      if (!delta || (a->kind == Expr::Kind::Reduce && delta.getValue()))
-        return nullptr;
-      indices.push_back(delta.getValue() ? x.simplified(p + (step - at) * delta.getValue()) : p);
-    }
-    SmallVector<ExprRef> operands;
-    for (auto [p, q] : llvm::zip(a->operands, b->operands)) {
-      operands.push_back(walk(p, q));
-      if (p && !operands.back())
-        return nullptr;
-    }
-    ExprRef r = nullptr;
-    switch (a->kind) {
-    case Expr::Kind::Read:
-      r = x.read(a->source, indices);
-      break;
-    case Expr::Kind::Index:
-      r = x.index(indices[0], a->type);
-      break;
-    case Expr::Kind::Op:
-      r = x.op(a->name, operands, a->type, a->prototype);
-      break;
-    case Expr::Kind::Select:
-      r = x.select(indices, operands[0], operands[1]);
-      break;
-    case Expr::Kind::Reduce:
-      r = x.reduce(a->name, a->indices, operands[0]);
-      break;
-    case Expr::Kind::Constant:
-      break;
-    }
-    return done[{a, b}] = r;
-  };
-  return walk(a, b);
-}
-
 //===- names ---------------------------------------------------------------===//
 
 /// The expression with what chains are before and after step k in the names of the loop; null when it reads another step.
@@ -170,7 +120,7 @@ bool Reroller::findTemplates(Exprs &x, SmallVectorImpl<Chain> &chains, AffineExp
     }
   step = x.iterator(x.number(n));
   for (Chain &c : chains) {
-    c.next = antiUnify(x, c.steps[1], c.steps[2], step, 1);
+    c.next = x.antiUnify(c.steps[1], c.steps[2], step, 1, /*positions=*/true);
     if (!c.next)
       return false;
   }
@@ -393,7 +343,7 @@ bool Reroller::addOutputs(LoopForm &loop, Exprs &x, Chains chains, int64_t first
     if (!known)
       continue;
     int64_t at = std::min<int64_t>(1, count - 2);
-    ExprRef whole = antiUnify(x, element(at), element(at + 1), step, at);
+    ExprRef whole = x.antiUnify(element(at), element(at + 1), step, at, /*positions=*/true);
     if (!whole)
       continue;
     bool same = true;

@@ -1,13 +1,12 @@
 """Recurrences computed chunk by chunk are raised to one operator, and compute what the recurrence does."""
 import dataclasses
-import json
 
 import numpy as np
 import onnx.reference
 import pytest
 
-import ssm_mlir
 from chunked import Spelling, build, data, recurrence
+from raised import compiled, name
 from test_compile import needs_ssmc
 
 pytestmark = needs_ssmc
@@ -35,20 +34,9 @@ WRONG = [
 ]
 
 
-def name(s):
-    default = Spelling()
-    return "-".join(f"{k}_{v}" for k, v in vars(s).items() if v != getattr(default, k)) or "default"
-
-
-def run(s, tmp_path):
-    report = tmp_path / "report.json"
-    module = ssm_mlir.compile(build(s), report=str(report))
-    return module, [r["kind"] for r in json.loads(report.read_text())["raised"]]
-
-
 @pytest.mark.parametrize("s", CASES, ids=name)
 def test_raised(s, tmp_path):
-    module, kinds = run(s, tmp_path)
+    module, kinds = compiled(build(s), tmp_path)
     feed = data(s)
     out, expected = module(**feed), recurrence(s, feed)
     for n, value in out.items():
@@ -61,7 +49,7 @@ def test_raised(s, tmp_path):
 def test_near_miss(s, tmp_path):
     """What only looks like the recurrence gives what the graph says."""
     model, feed = build(dataclasses.replace(s, carry="unrolled")), data(s)
-    module, _ = run(s, tmp_path)
+    module, _ = compiled(build(s), tmp_path)
     got, expected = module(**feed)["o"], onnx.reference.ReferenceEvaluator(model).run(["o"], feed)[0]
     assert np.abs(expected - recurrence(s, feed)["o"]).max() > 1e-2
     np.testing.assert_allclose(got, expected, rtol=1e-3, atol=1e-4)

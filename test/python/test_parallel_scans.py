@@ -1,12 +1,11 @@
 """Parallel scans of every tree are raised to one operator, and compute what the recurrence does."""
-import json
 
 import numpy as np
 import onnx.reference
 import pytest
 
-import ssm_mlir
 from parallel import Scan, build, data, recurrence
+from raised import compiled, name
 from test_compile import needs_ssmc
 
 pytestmark = needs_ssmc
@@ -30,20 +29,9 @@ CASES = (
 WRONG = [Scan(wrong=w) for w in ("stage", "pad", "decay", "offset")] + [Scan(wrong="decay", decay="folded"), Scan(parts="sum", wrong="sign")]
 
 
-def name(s):
-    default = Scan()
-    return "-".join(f"{k}_{v}" for k, v in vars(s).items() if v != getattr(default, k)) or "default"
-
-
-def run(s, tmp_path):
-    report = tmp_path / "report.json"
-    module = ssm_mlir.compile(build(s), report=str(report))
-    return module, [r["kind"] for r in json.loads(report.read_text())["raised"]]
-
-
 @pytest.mark.parametrize("s", CASES, ids=name)
 def test_raised(s, tmp_path):
-    module, kinds = run(s, tmp_path)
+    module, kinds = compiled(build(s), tmp_path)
     feed = data(s)
     for value, expected in zip(module(**feed).values(), recurrence(s, feed), strict=True):
         np.testing.assert_allclose(value, expected, rtol=2e-4, atol=2e-5)
@@ -53,7 +41,7 @@ def test_raised(s, tmp_path):
 @pytest.mark.parametrize("s", WRONG, ids=name)
 def test_near_miss(s, tmp_path):
     """Something else than a recurrence stays what it is."""
-    module, kinds = run(s, tmp_path)
+    module, kinds = compiled(build(s), tmp_path)
     feed = data(s)
     expected = onnx.reference.ReferenceEvaluator(build(s)).run(None, feed)
     assert any(np.abs(e - r).max() > 1e-3 for e, r in zip(expected, recurrence(s, feed)))
