@@ -1,7 +1,8 @@
 //===- Scan.cpp - associative scans ------------------------------------------===//
 // sequential: one step after the other along the scanned axis, lanes over another axis.
 // blocked: lanes along the scanned axis. A vector is scanned within itself by combining it with copies shifted by 1, 2,
-// 4 ... lanes (the identity enters), then combined with what came before it.
+// 4 ... lanes, then combined with what came before it. What nothing comes before stays as it is: combining it with the
+// identity could turn an infinity into no number.
 //===----------------------------------------------------------------------===//
 #include "dialects/Ssm/SsmDialect.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
@@ -110,9 +111,14 @@ void Scan::sequential(Values at) {
     for (const Buffer &input : inputs)
       xs.push_back(read(input, here));
     Values next = combine(now, xs);
+    Value isFirst = initial.empty() ? arith::CmpIOp::create(b, arith::CmpIPredicate::eq, t, l.index(0)) : Value();
     for (auto [i, to] : llvm::enumerate(outputs)) {
       if (mask && !isa<VectorType>(next[i].getType()))
         next[i] = l.spread(next[i]);
+      if (isFirst) {
+        Value x = mask && !isa<VectorType>(xs[i].getType()) ? l.spread(xs[i]) : xs[i];
+        next[i] = arith::SelectOp::create(b, isFirst, x, next[i]);
+      }
       write(to, here, op.getExclusive() ? now[i] : next[i]);
     }
     return next;
@@ -149,12 +155,21 @@ void Scan::lineOfVectors(Values at) {
       Values earlier;
       for (size_t i = 0; i < m; ++i)
         earlier.push_back(shifted(xs[i], ids[i], by));
-      xs = whole(combine(earlier, xs));
+      Values both = whole(combine(earlier, xs));
+      Value alone = l.mask(l.index(by));
+      for (size_t i = 0; i < m; ++i)
+        xs[i] = arith::SelectOp::create(b, alone, xs[i], both[i]);
     }
     Values before;
     for (Value v : now)
       before.push_back(l.spread(v));
-    xs = whole(combine(before, xs));
+    Values all = whole(combine(before, xs));
+    if (initial.empty()) {
+      Value isFirst = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, t, l.index(0));
+      for (size_t i = 0; i < m; ++i)
+        all[i] = arith::SelectOp::create(b, isFirst, xs[i], all[i]);
+    }
+    xs = all;
     Values next;
     for (size_t i = 0; i < m; ++i) {
       // Lanes beyond the end held the identity: the last lane is what goes on.

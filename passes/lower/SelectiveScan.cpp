@@ -3,7 +3,8 @@
 // sum over lanes); which of them is chosen by how the operands lie in memory. The producer is evaluated inside, so that
 // nothing of the size (p, t, n) is ever stored. More states than registers are taken in blocks: for a block of time,
 // one block of states after the other, with the read-out summed in scratch and the states kept there in between. So are
-// neighbouring vectors of positions, whose elements lie side by side in each step's row.
+// neighbouring vectors of positions, whose elements lie side by side in each step's row. Without an initial state the
+// first state is u: the first decay counts for nothing, whatever it is.
 //===----------------------------------------------------------------------===//
 #include "dialects/Ssm/SsmDialect.h"
 #include "passes/lower/MixerLoops.h"
@@ -214,7 +215,9 @@ SelectiveScan::Values SelectiveScan::step(const Block &block, Value t, ValueRang
   for (auto [i, input] : llvm::enumerate(inputs))
     if (MixerLoops::uses(input, time) && !usesStates(input))
       moving[i] = read(input, at);
-  Value sum;
+  Value sum, isFirst;
+  if (initial.empty())
+    isFirst = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, t, l.index(0));
   for (auto [i, slot] : llvm::enumerate(block.slots)) {
     if (slot)
       at.back() = slot;
@@ -227,6 +230,8 @@ SelectiveScan::Values SelectiveScan::step(const Block &block, Value t, ValueRang
     }
     Values given =
         llvm::map_to_vector(l.inlined(op.getProducer().front(), arguments), [&](Value v) { return wide(v); });
+    for (unsigned part = 0; part < parts && isFirst; ++part) // zero times infinity would be no number
+      given[part] = arith::SelectOp::create(b, isFirst, zero(), given[part]);
     Value term;
     if (parts == 1) {
       Value old = states[i], fresh = mulAdd(given[0], old, given[1]);

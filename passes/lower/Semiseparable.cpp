@@ -11,7 +11,8 @@
 //   u by forward substitution through the scores of r with p                      (the WY representation's triangle),
 //   o += scores times [v; u],  S = A S + decayed [k; p]^T [v; u].
 // Decays enter as products of a, not as differences of sums of logarithms: nothing overflows, and a decay of zero is a
-// reset. Steps beyond the end of the sequence have k = v = p = r = 0 and a = 1 and leave the state alone.
+// reset. Steps beyond the end of the sequence have k = v = p = r = 0 and a = 1 and leave the state alone. Without an
+// initial state the first decay counts for nothing and is taken as 1.
 //===----------------------------------------------------------------------===//
 #include "dialects/Ssm/SsmDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -210,7 +211,12 @@ void Semiseparable::packColumns(const Buffer &from, Value to, Value first) {
 
 /// a of each step, 1 beyond the end.
 void Semiseparable::packDecays(Value first) {
-  auto exponential = [&](Value, Value, Value x) -> Value { return math::ExpOp::create(b, x); };
+  auto isFirst = [&](Value t) -> Value { return arith::CmpIOp::create(b, arith::CmpIPredicate::eq, t, l.index(0)); };
+  auto exponential = [&](Value t, Value, Value x) -> Value {
+    if (!initial)
+      x = arith::SelectOp::create(b, isFirst(l.add(first, t)), l.splat(0), x);
+    return math::ExpOp::create(b, x);
+  };
   if (perKey) {
     if (decay)
       return packRows(decay, k, decays.offset, keysPadded, keysPadded, first, exponential);
@@ -221,13 +227,21 @@ void Semiseparable::packDecays(Value first) {
     return scalarGates(first);
   if (!decay)
     return;
-  if (c == 1)
-    return l.scratchStore(math::ExpOp::create(b, l.toState(l.load(decay, atTime(first)))), decays.offset);
+  if (c == 1) {
+    Value x = l.toState(l.load(decay, atTime(first)));
+    if (!initial)
+      x = arith::SelectOp::create(b, isFirst(first), l.number(0), x);
+    return l.scratchStore(math::ExpOp::create(b, x), decays.offset);
+  }
   for (int64_t t = 0; t < c; t += l.lanes) {
     Value mask = l.mask(l.sub(l.sub(length, first), l.index(t)));
     Value x = l.toState(l.loadLanes(decay, atTime(l.add(first, l.index(t))), time, mask, reverse ? -1 : 1));
     if (!isa<VectorType>(x.getType()))
       x = arith::SelectOp::create(b, mask, l.spread(x), l.splat(0));
+    if (!initial && t == 0) {
+      Value inFirst = arith::SelectOp::create(b, isFirst(first), l.index(1), l.index(0));
+      x = arith::SelectOp::create(b, l.mask(inFirst), l.splat(0), x);
+    }
     l.scratchLanes(math::ExpOp::create(b, x), l.add(decays.offset, l.index(t)));
   }
 }
@@ -244,6 +258,10 @@ void Semiseparable::scalarGates(Value first) {
     Values at = atTime(l.add(first, t));
     Value before = l.scratchLoad(scale.offset), input = l.toState(l.load(gate, at));
     Value carried = decay ? arith::AddFOp::create(b, before, l.toState(l.load(decay, at))).getResult() : before;
+    if (decay && !initial) {
+      Value start = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, l.add(first, t), l.index(0));
+      carried = arith::SelectOp::create(b, start, before, carried);
+    }
     Value bound = arith::MaximumFOp::create(b, carried, input);
     // Nothing has come in yet: the state is zero and stays so.
     Value empty = arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, bound, nothing);

@@ -30,6 +30,7 @@ KINDS = {
     "dynamic_state": ({"b": 1, "d": 20, "t": "s0", "n": "s1"}, 1, ["btd", "dn", "btd", "btn", "btn"], MAMBA),
     "gate": ({"b": 3, "d": 21, "t": "s0"}, 0, ["btd", "btd"], GATE),
     "no_channels": ({"t": "s0"}, 0, ["t", "t"], GATE),
+    "complex_steps": ({"b": 2, "d": 18, "t": "s0", "n": 3}, 1, ["btdn", "btdn", "btd", "btn", "dn", "btn"], COMPLEX),
     "complex": ({"b": 2, "d": 18, "t": "s0", "n": 6}, 1, ["dn", "dn", "btd", "btn", "dn", "btn"], COMPLEX),
 }
 
@@ -41,7 +42,7 @@ def build(tmp, kind, element, *, reverse=False, read_before=False, states=True, 
     names = list(dims)
     split = len(names) - rank
     p, n = names[:split - 1], names[split:]
-    parts = 2 if kind == "complex" else 1
+    parts = 2 if kind.startswith("complex") else 1
     inputs = [layout(o) for o in over]
     narrow = element in ("f16", "bf16")
     wide = "f64" if element == "f64" else "f32"
@@ -66,7 +67,7 @@ def build(tmp, kind, element, *, reverse=False, read_before=False, states=True, 
     return space, p, n, inputs, types, initial, wide, results, result_types, compiled
 
 
-def check(kind, built, values, reverse, read_before, seed=0):
+def check(kind, built, values, reverse, read_before, seed=0, first_decay=None):
     space, p, n, inputs, types, initial, wide, results, result_types, compiled = built
     rng = np.random.default_rng(seed)
     arrays = []
@@ -74,19 +75,26 @@ def check(kind, built, values, reverse, read_before, seed=0):
         low, high = (-1.0, 1.0)
         if kind == "gate" or kind == "no_channels":
             low, high = (0.0, 1.0) if i == 0 else (-1.0, 1.0)
-        elif kind == "complex":
+        elif kind.startswith("complex"):
             low, high = (-0.7, 0.7)
         else:
             low, high = [(0.0, 0.8), (-2.0, 0.0)][i] if i < 2 else (-1.0, 1.0)
         arrays.append(data(rng, t, space.shape(axes, values), low, high))
     first = [data(rng, wide, space.shape(a, values)) for a in initial]
+    decays = range(2 if kind.startswith("complex") else 1)
+    if first_decay is not None:
+        for i in decays:
+            arrays[i][(slice(None),) * inputs[i].index("t") + (-1 if reverse else 0,)] = first_decay
     got = compiled(arrays + first, values)
+    if first_decay is not None: # which the state before, zero, makes count for nothing
+        for i in decays:
+            arrays[i][(slice(None),) * inputs[i].index("t") + (-1 if reverse else 0,)] = 0
     heads = int(np.prod([space.size(d, values) for d in p], dtype=int))
     states = int(np.prod([space.size(d, values) for d in n], dtype=int))
     full = [space.expand(x, a, p + ["t"] + n, values).reshape(heads, -1 if values[0] else 0, states) for x, a in zip(arrays, inputs)]
     start = [space.expand(x, a, p + n, values).reshape(heads, states) for x, a in zip(first, initial)]
     length = values[0]
-    if kind == "complex":
+    if kind.startswith("complex"):
         a, u, c = full[0] + 1j * full[1], full[2] + 1j * full[3], full[4] + 1j * full[5]
         h0 = start[0] + 1j * start[1] if start else np.zeros((heads, states), complex)
     elif len(full) == 2:
@@ -98,7 +106,7 @@ def check(kind, built, values, reverse, read_before, seed=0):
         h0 = start[0] if start else np.zeros((heads, states))
     out, h = reference.selective_scan(a, u, c, h0, reverse=reverse, read_before=read_before)
     assert_close(got[0], space.contract(out, results[0], p + ["t"], values), result_types[0], length)
-    finals = [np.real(h), np.imag(h)] if kind == "complex" else [h]
+    finals = [np.real(h), np.imag(h)] if kind.startswith("complex") else [h]
     for g, axes, f in zip(got[1:], results[1:], finals):
         assert_close(g, space.contract(f, axes, p + n, values), wide, length)
 
@@ -119,3 +127,12 @@ def test_variants(tmp_path, kind, variant):
                   states=variant != "stateless", seed=2, order="natural" if variant == "natural" else "random")
     for length in [1000] if variant == "long" else [0, 1, 70]:
         check(kind, built, [length, 7], variant == "reverse", variant == "read_before", length)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("kind", ["gate", "no_channels", "complex_steps"])
+def test_first_decay_is_of_nothing(tmp_path, kind, reverse):
+    built = build(tmp_path, kind, "f32", states=False, reverse=reverse, seed=3)
+    for length in [1, 2, 64, 65, 130]:
+        for decay in (-np.inf, np.nan):
+            check(kind, built, [length, 7], reverse, False, length, first_decay=decay)
