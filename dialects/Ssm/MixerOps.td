@@ -5,7 +5,9 @@
 include "dialects/Ssm/SsmDialect.td"
 include "dialects/Ssm/Interfaces.td"
 include "mlir/IR/BuiltinAttributes.td"
+include "mlir/Interfaces/InferTypeOpInterface.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
+include "mlir/Interfaces/TilingInterface.td"
 
 /// What all mixers share. Named ones carry index maps over the iteration dims their description lists, one map per
 /// operand that is present, then one per result that is present. The constraints M1 to M7 hold for each of them:
@@ -19,8 +21,32 @@ include "mlir/Interfaces/SideEffectInterfaces.td"
 ///   M7  a region holds scalar arith and math operations only and uses nothing defined outside of it
 ///   M8  form, when given, is one of the op's forms
 class Ssm_MixerOp<string mnemonic, list<Trait> traits = []>
-    : Ssm_Op<mnemonic, [Pure, DeclareOpInterfaceMethods<Ssm_SequenceMixerOpInterface>] # traits> {
+    : Ssm_Op<mnemonic, [Pure, DeclareOpInterfaceMethods<Ssm_SequenceMixerOpInterface>,
+        DeclareOpInterfaceMethods<TilingInterface, ["getLoopIteratorTypes", "getIterationDomain",
+            "getTiledImplementation", "getResultTilePosition"]>,
+        DeclareOpInterfaceMethods<ReifyRankedShapedTypeOpInterface, ["reifyResultShapes"]>] # traits> {
   let hasVerifier = 1;
+  let extraClassDefinition = [{
+    ::mlir::SmallVector<::mlir::utils::IteratorType> $cppClass::getLoopIteratorTypes() {
+      return ::ssm::tilingIterators(*this);
+    }
+    ::mlir::SmallVector<::mlir::Range> $cppClass::getIterationDomain(::mlir::OpBuilder &builder) {
+      return ::ssm::tilingDomain(*this, builder);
+    }
+    ::mlir::FailureOr<::mlir::TilingResult> $cppClass::getTiledImplementation(::mlir::OpBuilder &builder,
+        ::mlir::ArrayRef<::mlir::OpFoldResult> offsets, ::mlir::ArrayRef<::mlir::OpFoldResult> sizes) {
+      return ::ssm::tileMixer(*this, builder, offsets, sizes, /*cutsTime=*/false);
+    }
+    ::llvm::LogicalResult $cppClass::getResultTilePosition(::mlir::OpBuilder &builder, unsigned result,
+        ::mlir::ArrayRef<::mlir::OpFoldResult> offsets, ::mlir::ArrayRef<::mlir::OpFoldResult> sizes,
+        ::mlir::SmallVector<::mlir::OpFoldResult> &resultOffsets, ::mlir::SmallVector<::mlir::OpFoldResult> &resultSizes) {
+      return ::ssm::tilePosition(*this, builder, result, offsets, sizes, resultOffsets, resultSizes);
+    }
+    ::llvm::LogicalResult $cppClass::reifyResultShapes(::mlir::OpBuilder &builder,
+        ::mlir::ReifiedRankedShapedTypeDims &shapes) {
+      return ::ssm::reifyShapes(*this, builder, shapes);
+    }
+  }];
 }
 
 def Ssm_YieldOp : Ssm_Op<"yield", [Pure, Terminator]> {

@@ -2,6 +2,7 @@
 // Registration of the dialect and the verifiers of its structure ops.
 
 #include "dialects/Ssm/SsmDialect.h"
+#include "dialects/Ssm/Tiling.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
 

@@ -77,7 +77,10 @@ def check(region, built, queries, keys, rows, seed=0):
     for g, r, a, t in zip(got, results, result_axes, result_types):
         array, over = expected[r]
         narrow = "bf16" if t == "f32" and types[0] == "bf16" and r == "output" else t
-        assert_close(g, space.contract(array, a, list(over), values), narrow)
+        # Biases that grow with the distance leave scores with as much less behind the point.
+        length = keys * keys if region == "mask_and_slope" else keys
+        assert_close(g, space.contract(array, a, list(over), values), narrow, length)
+    return got
 
 
 @pytest.mark.parametrize("form", ["online", "materialised"])

@@ -11,6 +11,7 @@ COMBINERS = {
     "sum": (["f32"], ["0.0 : f32"], "%r0 = arith.addf %x0, %y0 : f32", lambda a, b: [a + b]),
     "sum_f64": (["f64"], ["0.0 : f64"], "%r0 = arith.addf %x0, %y0 : f64", lambda a, b: [a + b]),
     "sum_bf16": (["bf16"], ["0.0 : f32"], "%r0 = arith.addf %x0, %y0 : f32", lambda a, b: [a + b]),
+    "sum_f16": (["f16"], ["0.0 : f32"], "%r0 = arith.addf %x0, %y0 : f32", lambda a, b: [a + b]),
     "count": (["i64"], ["0 : i64"], "%r0 = arith.addi %x0, %y0 : i64", lambda a, b: [a + b]),
     "maximum": (["f32"], ["0xFF800000 : f32"], "%r0 = arith.maximumf %x0, %y0 : f32", lambda a, b: [np.maximum(a, b)]),
     # (a, b) then (c, d): x -> c (a x + b) + d; not commutative
@@ -31,7 +32,7 @@ def test_scan(tmp_path, name, flags, form):
         kinds = [tensor(e, shape) for e in elements]
         rest = [d for d in shape if d != "s0"]
         carried = [tensor(e, rest) for e in elements]
-        scalar = [{"bf16": "f32"}.get(e, e) for e in elements]
+        scalar = [{"bf16": "f32", "f16": "f32"}.get(e, e) for e in elements]
         args = ", ".join([f"%x{i}: {t}" for i, t in enumerate(scalar)] + [f"%y{i}: {t}" for i, t in enumerate(scalar)])
         names = ", ".join(f"%r{i}" for i in range(m * (2 if states else 1)))
         initial = f"initial({', '.join(f'%a{m + i}' for i in range(m))} : {', '.join(carried)})" if states else ""
@@ -45,7 +46,7 @@ def test_scan(tmp_path, name, flags, form):
         where.mkdir()
         compiled = Dispatch(where, body, ins, outs, 1)
         rng = np.random.default_rng(0)
-        for length in [0, 1, 7, 15, 16, 17, 100]:
+        for length in [0, 1, 7, 15, 16, 17, 1000]:
             arrays = []
             for e, s in ins:
                 size = [length if d == "s0" else d for d in s]

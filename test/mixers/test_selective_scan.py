@@ -109,6 +109,7 @@ def check(kind, built, values, reverse, read_before, seed=0, first_decay=None):
     finals = [np.real(h), np.imag(h)] if kind.startswith("complex") else [h]
     for g, axes, f in zip(got[1:], results[1:], finals):
         assert_close(g, space.contract(f, axes, p + n, values), wide, length)
+    return got
 
 
 @pytest.mark.parametrize("seed", [0, 1])

@@ -88,6 +88,7 @@ def check(built, length, reverse, read_before, seed=0, strong=False):
     for r, g in zip(results, got):
         array, over = expected[r]
         assert_close(g, space.contract(array, axes["result " + r], list(over), values), out_types[r], length)
+    return got
 
 
 @pytest.mark.parametrize("kind", [n for n, (extra, _, _) in KINDS.items() if "erase_left" not in extra])
