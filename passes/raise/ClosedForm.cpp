@@ -4,8 +4,7 @@
 using namespace mlir;
 using namespace ssm;
 
-/// Through views and casts that lose nothing.
-static Element plain(ElementReader &reader, Element e) {
+Element ssm::plain(ElementReader &reader, Element e) {
   for (;;) {
     e = reader.root(e);
     if (reader.operatorOf(e) != "Cast")

@@ -21,6 +21,9 @@ struct Factor {
   double coefficient = 1; // of an exponent
 };
 
+/// Through views and casts that lose nothing.
+Element plain(ElementReader &reader, Element e);
+
 class ClosedForm {
 public:
   ClosedForm(ElementReader &reader, int64_t axis) : reader(reader), space(reader.space), axis(axis) {}
@@ -29,6 +32,11 @@ public:
 
   /// False when the value is none; `why` says what came close.
   bool match(mlir::Value v);
+  /// Of an element at the iterators of another form: the largest exponent over the past.
+  bool matchMaximum(const Element &e, const ClosedForm &of);
+  /// Of an element at the iterators of another form: a sum over the same state, whose iterator it takes.
+  bool matchSum(const Element &e, const ClosedForm &beside);
+  bool sameDecay(const ClosedForm &other);
   std::string why;
 
   llvm::SmallVector<unsigned> outer;  // iterators of the value's axes

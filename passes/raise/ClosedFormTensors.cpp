@@ -30,7 +30,7 @@ AffineMap ClosedFormWriter::mapFor(Value v, ArrayRef<unsigned> over) {
   for (auto [it, d] : llvm::zip(over, onnx::getDimExprs(cast<RankedTensorType>(v.getType()))))
     exprs.push_back(d == b.getAffineConstantExpr(1) && !space[it].n.is(1) ? b.getAffineConstantExpr(0)
                                                                           : b.getAffineDimExpr(dims.lookup(it)));
-  return AffineMap::get(dims.size(), 0, exprs, b.getContext());
+  return AffineMap::get(order.size(), 0, exprs, b.getContext());
 }
 
 Value ClosedFormWriter::combine(StringRef name, Value x, Value y) {

@@ -40,7 +40,7 @@ bool ClosedFormWriter::semiseparable() {
       v = it;
   if (!v)
     return false;
-  SmallVector<Factor> keys, values, queries, gates, after, either;
+  SmallVector<Factor> keys, values, queries, gates, after, quotients, either;
   for (const Factor &f : form.right) {
     bool onKey = depends(f, k), onValue = depends(f, *v);
     if (onKey && onValue)
@@ -51,21 +51,55 @@ bool ClosedFormWriter::semiseparable() {
       (onValue ? values : onKey ? keys : either).push_back(f);
   }
   // A step per head goes to the values, which know the head; keys may be shared by several.
-  for (const Factor &f : either)
-    (llvm::all_of(form.outer, [&](unsigned it) { return !depends(f, it) || depends(values, it); }) ? values : keys)
+  SmallVector<Factor> column; // of the values, what a normaliser has too
+  for (const Factor &f : either) {
+    bool onValues = llvm::all_of(form.outer, [&](unsigned it) { return !depends(f, it) || depends(values, it); });
+    (onValues ? column : keys).push_back(f);
+  }
+  values.append(column.begin(), column.end());
+  for (const Factor &f : form.left) {
+    bool behind = !gates.empty() && !depends(f, k);
+    (behind && f.kind == Factor::Exponential  ? after
+     : behind && f.kind == Factor::Reciprocal ? quotients
+                                              : queries)
         .push_back(f);
-  for (const Factor &f : form.left)
-    (!gates.empty() && !depends(f, k) && f.kind == Factor::Exponential ? after : queries).push_back(f);
+  }
   if (!depends(keys, k) || !depends(keys, form.time) || !depends(values, form.time) || !depends(queries, k) ||
       !depends(queries, form.time))
     return false;
   for (unsigned it : form.outer)
     if (it != form.time && it != *v)
       order.push_back(it);
-  SmallVector<unsigned> shared = order;
-  order.append({form.time, k, *v});
+  SmallVector<unsigned> shared = order, rows = order, outer = form.outer;
+  rows.push_back(form.time);
+  auto width = space[*v].n.constant();
+  if (!gates.empty()) {
+    findStabiliser(gates, after, rows);
+    SmallVector<Factor> right(keys);
+    right.append(gates.begin(), gates.end());
+    right.append(column.begin(), column.end());
+    if (width)
+      findNormaliser(right, queries, after, quotients, rows);
+    SmallVector<Factor> given(right);
+    given.append(values.begin(), values.end());
+    given.append(queries.begin(), queries.end());
+    for (auto &d : form.logDecay)
+      given.push_back({d.second});
+    for (const Element &d : form.decay)
+      given.push_back({d});
+    for (std::optional<Element> *e : {&stabiliser, &normaliser})
+      if (*e && computedFrom(given, **e))
+        e->reset();
+  }
+  unsigned v1 = *v; // with the normaliser's column
+  if (normaliser) {
+    v1 = *space.iterator(space[*v].n + 1).asAtom();
+    llvm::replace(outer, *v, v1);
+  }
+  order.append({form.time, k, v1});
   for (auto [d, it] : llvm::enumerate(order))
     dims[it] = d;
+  dims[*v] = dims[v1];
   auto with = [&](std::initializer_list<unsigned> more) {
     SmallVector<unsigned> all = shared;
     all.append(more.begin(), more.end());
@@ -79,12 +113,25 @@ bool ClosedFormWriter::semiseparable() {
   };
   AffineMap qMap, kMap, vMap, dMap;
   Value q = product(queries, with({form.time, k}), form.scale, qMap),
-        key = product(keys, with({form.time, k}), 1, kMap), value = product(values, with({form.time, *v}), 1, vMap);
+        key = product(keys, with({form.time, k}), 1, kMap), value;
+  if (normaliser) {
+    SmallVector<Factor> apart(ArrayRef(values).drop_back(column.size()));
+    value = product(apart, with({form.time, *v}), 1, vMap);
+    SmallVector<unsigned> axes;
+    for (AffineExpr e : value ? vMap.getResults() : ArrayRef<AffineExpr>()) {
+      auto d = dyn_cast<AffineDimExpr>(e);
+      if (!d)
+        return false;
+      axes.push_back(order[d.getPosition()] == v1 ? *v : order[d.getPosition()]);
+    }
+    value = value ? withColumn(value, axes, *v, column) : Value();
+  } else {
+    value = product(values, with({form.time, *v}), 1, vMap);
+  }
   bool decays = !form.logDecay.empty() || !form.decay.empty() || !form.constantDecay.empty();
   Value decay = decays ? logDecay(with({form.time, k}), dMap) : Value(), gate;
   if (!q || !key || !value || (decays && !decay))
     return false;
-  SmallVector<unsigned> rows = with({form.time});
   for (Factor f : gates) {
     double c = f.coefficient;
     f.kind = Factor::Plain;
@@ -108,7 +155,7 @@ bool ClosedFormWriter::semiseparable() {
       return false;
     add(8, x, map);
   }
-  SmallVector<Type> types = {resultType(form.outer, element)};
+  SmallVector<Type> types = {resultType(outer, element)};
   bool final =
       form.state && !gate && hasOtherReaders(form.state->tensor, root) && form.scale == 1 && form.stateScale == 1;
   Layout finalLayout;
@@ -122,38 +169,10 @@ bool ClosedFormWriter::semiseparable() {
        b.getNamedAttr(SemiseparableOp::getResultSegmentSizeAttr(), b.getDenseI32ArrayAttr({1, final, gate ? 1 : 0}))},
       nullptr);
   Value out = mixer->getResult(0);
-  if (gate) {
-    // Output and final state are scaled by exp(-log_scale), which the exponents at t mostly undo.
-    Value log = mixer->getResults().back();
-    if (cast<RankedTensorType>(log.getType()).getElementType() != element)
-      log = make("Cast", log, onnx::withDims(element, onnx::getDimExprs(cast<RankedTensorType>(log.getType()))),
-                 b.getNamedAttr("to", IntegerAttr::get(b.getIntegerType(64, true), element.isF16() ? 10 : 16)));
-    for (Factor f : after) {
-      double c = f.coefficient;
-      f.kind = Factor::Plain;
-      Value x = aligned(f, rows);
-      if (!x)
-        return false;
-      log = combine("Add", log, c == 1 ? x : make("Mul", {x, number(c)}, x.getType()));
-    }
-    Value factor = unary("Exp", log);
-    // In the order of the value's axes.
-    SmallVector<AffineExpr> sizes;
-    SmallVector<int64_t> perm;
-    for (unsigned it : form.outer)
-      if (auto found = llvm::find(rows, it); found != rows.end())
-        perm.push_back(found - rows.begin());
-    if (!llvm::is_sorted(perm)) {
-      SmallVector<AffineExpr> permuted;
-      for (int64_t p : perm)
-        permuted.push_back(size(rows[p]));
-      factor = make("Transpose", factor, onnx::withDims(element, permuted),
-                    b.getNamedAttr("perm", b.getDenseI64ArrayAttr(perm)));
-    }
-    for (unsigned it : form.outer)
-      sizes.push_back(it == *v ? b.getAffineConstantExpr(1) : size(it));
-    out = make("Mul", {out, reshapeTo(b, loc, factor, onnx::withDims(element, sizes))}, out.getType());
-  }
+  if (gate)
+    out = unscaled(mixer, outer, rows, v1, width.value_or(0), after, quotients);
+  if (!out)
+    return false;
   if (final) {
     Layout layout;
     for (unsigned it : with({k, *v})) {
@@ -205,6 +224,12 @@ Value ClosedFormWriter::producerScalar(OpBuilder &region, Block *block, const El
 }
 
 bool ClosedFormWriter::selectiveScan() {
+  // Exponentials of both sides keep each other finite in one exponent; apart, nothing would.
+  auto hasExponential = [](ArrayRef<Factor> factors) {
+    return llvm::any_of(factors, [](const Factor &f) { return f.kind == Factor::Exponential; });
+  };
+  if (hasExponential(form.left) && hasExponential(form.right))
+    return false;
   for (unsigned it : form.outer)
     if (it != form.time)
       order.push_back(it);

@@ -43,6 +43,23 @@ private:
   void finish(mlir::Operation *mixer, mlir::Value result);
   /// Type of a result over these iterators, whose map it adds.
   mlir::Type resultType(llvm::ArrayRef<unsigned> over, mlir::Type scalar);
+  /// What a mixer with a log_gate gives, without the scale exp(-log_scale) and the normaliser's column; readers of the
+  /// stabiliser and the normaliser are given its results.
+  mlir::Value unscaled(mlir::Operation *mixer, llvm::ArrayRef<unsigned> outer, llvm::ArrayRef<unsigned> rows,
+                       unsigned v, int64_t width, llvm::ArrayRef<Factor> after, llvm::ArrayRef<Factor> quotients);
+  /// The running maximum among the factors behind the sum, which log_scale is.
+  void findStabiliser(llvm::ArrayRef<Factor> gates, llvm::ArrayRef<Factor> after, llvm::ArrayRef<unsigned> rows);
+  /// The same sum without values, among what a quotient is computed from and the other readers of the sum's parts.
+  void findNormaliser(llvm::ArrayRef<Factor> right, llvm::ArrayRef<Factor> left, llvm::ArrayRef<Factor> after,
+                      llvm::ArrayRef<Factor> quotients, llvm::ArrayRef<unsigned> rows);
+  bool coversRows(const Element &e, llvm::ArrayRef<unsigned> rows);
+  bool computedFrom(llvm::ArrayRef<Factor> factors, const Element &e);
+  /// The values with a column of ones behind, all times the factors.
+  mlir::Value withColumn(mlir::Value values, llvm::ArrayRef<unsigned> axes, unsigned v,
+                         llvm::ArrayRef<Factor> column);
+  mlir::Value columns(mlir::Value v, int64_t axis, int64_t first, int64_t last);
+  /// A tensor over these iterators as the tensor of e.
+  mlir::Value inOrderOf(const Element &e, mlir::Value v, llvm::ArrayRef<unsigned> over);
   void replaceLastStates(mlir::Value final, const Layout &layout);
 
   ClosedForm &form;
@@ -56,6 +73,8 @@ private:
   llvm::SmallVector<mlir::Value> operands;
   llvm::SmallVector<mlir::Attribute> maps;
   llvm::SmallVector<unsigned> order; // iterators by dim
+  std::optional<Element> stabiliser, normaliser;
+  double normaliserScale = 1;
   bool moved = false;                // a reader before root was given one of its results
 };
 
