@@ -92,7 +92,7 @@ struct RaiseChunksPass : ssm::impl::RaiseChunksBase<RaiseChunksPass> {
   }
 
 private:
-  bool raiseLoopOfChunks(Operation *loop, bool sized = false);
+  bool raiseLoopOfChunks(Operation *loop);
   void raiseMatricesOfChunks(Block &block);
   void raiseUnrolled(Block &block);
   bool raiseStates(Operation *states, Block &block, ArrayRef<TriangularInverse> inverses);
@@ -103,7 +103,7 @@ private:
 
 //===- a loop over chunks --------------------------------------------------===//
 
-bool RaiseChunksPass::raiseLoopOfChunks(Operation *loop, bool sized) {
+bool RaiseChunksPass::raiseLoopOfChunks(Operation *loop) {
   // Masks are constants; outside they can be read by what the loop becomes.
   for (Operation &op : llvm::make_early_inc_range(loop->getRegion(0).front()))
     if (isa<onnx::ConstantOp>(op))
@@ -136,12 +136,9 @@ bool RaiseChunksPass::raiseLoopOfChunks(Operation *loop, bool sized) {
     if (isa<AffineSymbolExpr>(size) && x.sizeOf(d) != size && !refersTo(x.sizeOf(d), size))
       known[size] = x.sizeOf(d);
   if (!known.empty()) {
-    // Once: sizes may name each other in turn.
-    if (sized)
-      return false;
     auto main = loop->getParentOfType<func::FuncOp>();
     replaceSymbols(main, known);
-    return raiseLoopOfChunks(loop, true);
+    return raiseLoopOfChunks(loop);
   }
 
   ChunkStep step;

@@ -16,7 +16,25 @@ static int64_t newSymbol(OpBuilder &b) {
   return names.size() - 1;
 }
 
+/// Among the bindings that stand directly before the place of insertion.
+template <typename Bind> static Bind boundBefore(OpBuilder &b, llvm::function_ref<bool(Bind)> isIt) {
+  Block *block = b.getInsertionBlock();
+  for (auto at = b.getInsertionPoint(); at != block->begin();) {
+    Operation *op = &*--at;
+    if (!isa<BindElementOp, BindExprOp>(op))
+      break;
+    if (auto bind = dyn_cast<Bind>(op); bind && isIt(bind))
+      return bind;
+  }
+  return {};
+}
+
 AffineExpr ssm::bindExpr(OpBuilder &b, Location loc, StringRef kind, AffineExpr p, AffineExpr q, StringRef message) {
+  if (auto bind = boundBefore<BindExprOp>(b, [&](BindExprOp bind) {
+        return bind.getKind() == kind && bind.getMap().getResults() == ArrayRef<AffineExpr>{p, q} &&
+               (bind->hasAttr("message") ? bind->getAttrOfType<StringAttr>("message") == message : message.empty());
+      }))
+    return getAffineSymbolExpr(bind.getSymbol(), b.getContext());
   int64_t symbol = newSymbol(b);
   auto bind = BindExprOp::create(b, loc, kind, AffineMap::get(0, symbol, {p, q}, b.getContext()), symbol);
   if (!message.empty())
@@ -25,6 +43,9 @@ AffineExpr ssm::bindExpr(OpBuilder &b, Location loc, StringRef kind, AffineExpr 
 }
 
 AffineExpr ssm::bindElement(OpBuilder &b, Location loc, Value v) {
+  if (auto bind = boundBefore<BindElementOp>(
+          b, [&](BindElementOp bind) { return bind.getValue() == v && bind.getIndex() == 0; }))
+    return getAffineSymbolExpr(bind.getSymbol(), b.getContext());
   int64_t symbol = newSymbol(b);
   BindElementOp::create(b, loc, v, 0, symbol);
   return getAffineSymbolExpr(symbol, b.getContext());

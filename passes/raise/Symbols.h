@@ -11,10 +11,13 @@ namespace ssm {
 /// Symbols and what they equal.
 using SymbolMap = llvm::DenseMap<mlir::AffineExpr, mlir::AffineExpr>;
 
-/// A new symbol, bound here to what ssm.bind_expr says of the two; a failed check says the message.
+// A binding that stands directly before the place of insertion is taken again: an analysis of a loop that is repeated finds
+// the sizes it had found.
+
+/// A symbol, bound here to what ssm.bind_expr says of the two; a failed check says the message.
 mlir::AffineExpr bindExpr(mlir::OpBuilder &b, mlir::Location loc, llvm::StringRef kind, mlir::AffineExpr p,
                           mlir::AffineExpr q, llvm::StringRef message = {});
-/// A new symbol, bound here to the first element of an integer tensor.
+/// A symbol, bound here to the first element of an integer tensor.
 mlir::AffineExpr bindElement(mlir::OpBuilder &b, mlir::Location loc, mlir::Value v);
 /// A symbol that is bound to a size of this value.
 bool isOwnSize(mlir::Value v, mlir::AffineExpr size);

@@ -23,22 +23,29 @@ import recurrences
 from evaluate import evaluate
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+LIMIT = 60  # seconds of one program; a model of six seeds takes one or two
+
+
+def run_program(command, flags):
+    name = pathlib.Path(command[0]).name
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=LIMIT)
+    except subprocess.TimeoutExpired:
+        raise RuntimeError(f"{name} {' '.join(flags)}: takes more than {LIMIT} s") from None
+    if done.returncode:
+        raise RuntimeError(f"{name} {' '.join(flags)}: exit {done.returncode}: " + " ".join(done.stderr.split())[-300:])
 
 
 def compiled(proto, feeds, folder, options, *flags):
     """Outputs of the compiled model for each feed by name, and what was raised."""
     onnx.save(proto, folder / "model.onnx")
-    done = subprocess.run([options.ssmc, folder / "model.onnx", "-o", folder / "model.so", "--threads=1",
-                           f"--report={folder}/report.json", *flags], capture_output=True, text=True, errors="replace")
-    if done.returncode:
-        raise RuntimeError(f"ssmc {' '.join(flags)}: exit {done.returncode}: " + " ".join(done.stderr.split())[-300:])
+    run_program([options.ssmc, folder / "model.onnx", "-o", folder / "model.so", "--threads=1", f"--report={folder}/report.json",
+                 *flags], flags)
     outputs = []
     for feed in feeds:
         np.savez(folder / "in.npz", **feed)
-        done = subprocess.run([pathlib.Path(options.ssmc).with_name("ssm-run"), folder / "model.so", "--inputs", folder / "in.npz",
-                               "--outputs", folder / "out.npz", "--threads", "1"], capture_output=True, text=True, errors="replace")
-        if done.returncode:
-            raise RuntimeError(f"ssm-run {' '.join(flags)}: exit {done.returncode}: " + " ".join(done.stderr.split())[-300:])
+        run_program([pathlib.Path(options.ssmc).with_name("ssm-run"), folder / "model.so", "--inputs", folder / "in.npz", "--outputs",
+                     folder / "out.npz", "--threads", "1"], flags)
         with np.load(folder / "out.npz") as out:
             outputs.append({name: out[name] for name in out.files})
     return outputs, json.loads((folder / "report.json").read_text())["raised"]

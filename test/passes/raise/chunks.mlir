@@ -222,3 +222,42 @@ module {
     return %o : tensor<8x5xf32>
   }
 }
+
+// -----
+
+// Steps that sum are looked at as chunks, with the size of what they stack put in first. A trip count that could be negative
+// has a symbol of its own: the one symbol, however often the loop is looked at.
+
+#blk = affine_map<()[s0, s1] -> (s0, s1, 3)>
+#bkk = affine_map<()[s0] -> (s0, 3, 3)>
+#bk = affine_map<()[s0] -> (s0, 3)>
+#b1k = affine_map<()[s0] -> (s0, 1, 3)>
+#out = affine_map<()[s0, s1, s2] -> (s2, s0, 3)>
+
+// CHECK-DAG: #[[OUT:map[0-9]*]] = affine_map<()[s0, s1, s2, s3] -> (s3, s0, 3)>
+// CHECK-DAG: #[[MAX:map[0-9]*]] = affine_map<()[s0, s1] -> (s1 - 1, 0)>
+// CHECK-LABEL: func.func @main
+// CHECK: ssm.bind_expr "max" #[[MAX]] -> 3
+// CHECK-NOT: ssm.bind_expr
+// CHECK: "onnx.Loop"
+// CHECK: -> (tensor<?x3x3xf32, #{{.*}}>, tensor<?x?x3xf32, #[[OUT]]>)
+module attributes {onnx.symbols = ["B", "L", ""]} {
+  func.func @main(%q: tensor<?x?x3xf32, #blk>, %s0: tensor<?x3x3xf32, #bkk>) -> tensor<?x?x3xf32, #out> {
+    ssm.bind_dim %q[0] -> 0 : tensor<?x?x3xf32, #blk>
+    ssm.bind_dim %q[1] -> 1 : tensor<?x?x3xf32, #blk>
+    %true = onnx.Constant dense<true> : tensor<i1> : tensor<i1>
+    %one = onnx.Constant dense<1> : tensor<1xi64> : tensor<1xi64>
+    %trip = onnx.Dims affine_map<()[s0, s1] -> (s1 - 1)> : tensor<i64>
+    %r:2 = "onnx.Loop"(%trip, %true, %s0) ({
+    ^bb0(%i: tensor<i64>, %go: tensor<i1>, %s: tensor<?x3x3xf32, #bkk>):
+      %qt = "onnx.Gather"(%q, %i) <{axis = 1 : si64}> : (tensor<?x?x3xf32, #blk>, tensor<i64>) -> tensor<?x3xf32, #bk>
+      %row = "onnx.Unsqueeze"(%qt, %one) : (tensor<?x3xf32, #bk>, tensor<1xi64>) -> tensor<?x1x3xf32, #b1k>
+      %read = "onnx.MatMul"(%row, %s) : (tensor<?x1x3xf32, #b1k>, tensor<?x3x3xf32, #bkk>) -> tensor<?x1x3xf32, #b1k>
+      %y = "onnx.Squeeze"(%read, %one) : (tensor<?x1x3xf32, #b1k>, tensor<1xi64>) -> tensor<?x3xf32, #bk>
+      %next = "onnx.Tanh"(%s) : (tensor<?x3x3xf32, #bkk>) -> tensor<?x3x3xf32, #bkk>
+      onnx.Yield %go, %next, %y : tensor<i1>, tensor<?x3x3xf32, #bkk>, tensor<?x3xf32, #bk>
+    }) : (tensor<i64>, tensor<i1>, tensor<?x3x3xf32, #bkk>) -> (tensor<?x3x3xf32, #bkk>, tensor<?x?x3xf32, #out>)
+    ssm.bind_dim %r#1[0] -> 2 : tensor<?x?x3xf32, #out>
+    return %r#1 : tensor<?x?x3xf32, #out>
+  }
+}
