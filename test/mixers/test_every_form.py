@@ -65,7 +65,9 @@ def test_semiseparable_forms(tmp_path, kind, reverse, groups, element):
 def test_attention_forms(tmp_path, region, groups, element):
     built = [test_attention.build(where, region, form, element, groups=groups) for form, where in places(tmp_path, ["online", "materialised"])]
     for length in lengths(TIME_BLOCK):
-        got = [test_attention.check(region, b, length, length, "nan", length) for b in built]
+        # Scores with a slope of up to 2 for each key are that large, and round by 1.2e-7 for each key.
+        rounding = length**2 / 64 if region == "mask_and_slope" else length
+        got = [test_attention.check(region, b, length, length, "nan", length, length=rounding) for b in built]
         compare(got, built[0][5], length)
 
 
