@@ -171,7 +171,7 @@ LogicalResult ssm::tileOverTime(RewriterBase &rewriter, SequenceMixerOpInterface
   Operation *full = *made;
   StateGroups groups = groupsOf(full);
   SmallVector<Range> domain = tilingDomain(full, rewriter);
-  int64_t time = isa<RecurrenceOp>(op) ? 0 : mixer.getTimeDim();
+  int64_t time = timeLoop(op);
   OpFoldResult length = domain[time].size;
   ReifiedRankedShapedTypeDims shapes;
   if (failed(reifyShapes(full, rewriter, shapes)))
@@ -204,11 +204,8 @@ LogicalResult ssm::tileOverTime(RewriterBase &rewriter, SequenceMixerOpInterface
     if (mixer.isReversed())
       offset = affine::makeComposedFoldedAffineApply(rewriter, loc, all - at - rewriter.getAffineDimExpr(2),
                                                      {now, length, size});
-    SmallVector<OpFoldResult> offsets, sizes;
-    for (Range &r : domain) {
-      offsets.push_back(r.offset);
-      sizes.push_back(r.size);
-    }
+    SmallVector<OpFoldResult> offsets, sizes, strides;
+    std::tie(offsets, sizes, strides) = getOffsetsSizesAndStrides(domain);
     offsets[time] = offset;
     sizes[time] = size;
     FailureOr<TilingResult> tile = tileMixer(full, rewriter, offsets, sizes, /*cutsTime=*/true);
@@ -233,8 +230,8 @@ LogicalResult ssm::tileOverTime(RewriterBase &rewriter, SequenceMixerOpInterface
       SmallVector<OpFoldResult> to, extent;
       if (failed(tilePosition(full, rewriter, number, offsets, sizes, to, extent)))
         return failure();
-      SmallVector<OpFoldResult> strides(to.size(), rewriter.getIndexAttr(1));
-      next.push_back(tensor::InsertSliceOp::create(rewriter, loc, r, before, to, extent, strides));
+      SmallVector<OpFoldResult> ones(to.size(), rewriter.getIndexAttr(1));
+      next.push_back(tensor::InsertSliceOp::create(rewriter, loc, r, before, to, extent, ones));
     }
     scf::YieldOp::create(rewriter, loc, next);
   }

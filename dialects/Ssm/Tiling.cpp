@@ -88,8 +88,6 @@ int64_t numLoops(Operation *op) {
   return numIterationDims(op);
 }
 
-int64_t timeLoop(Operation *op) { return isa<RecurrenceOp>(op) ? 0 : cast<SequenceMixerOpInterface>(op).getTimeDim(); }
-
 /// Where the size of a loop is read: an axis of an operand, or of a result of static size there.
 std::optional<std::pair<Value, int64_t>> sourceOf(Operation *op, const Accesses &accesses, int64_t loop) {
   AffineExpr dim = getAffineDimExpr(loop, op->getContext());
@@ -230,6 +228,10 @@ void offsetIndices(AttentionOp op, OpBuilder &b, ArrayRef<OpFoldResult> offsets)
 
 } // namespace
 
+int64_t ssm::timeLoop(Operation *op) {
+  return isa<RecurrenceOp>(op) ? 0 : cast<SequenceMixerOpInterface>(op).getTimeDim();
+}
+
 SmallVector<IteratorType> ssm::tilingIterators(Operation *op) {
   if (!knowsSizes(op))
     return {};
@@ -279,11 +281,8 @@ LogicalResult ssm::reifyShapes(Operation *op, OpBuilder &b, ReifiedRankedShapedT
   SmallVector<Range> domain = tilingDomain(op, b);
   if (domain.empty())
     return failure();
-  SmallVector<OpFoldResult> offsets, sizes;
-  for (Range &r : domain) {
-    offsets.push_back(r.offset);
-    sizes.push_back(r.size);
-  }
+  SmallVector<OpFoldResult> offsets, sizes, strides;
+  std::tie(offsets, sizes, strides) = getOffsetsSizesAndStrides(domain);
   for (unsigned i = 0; i < op->getNumResults(); ++i) {
     SmallVector<OpFoldResult> at, size;
     if (failed(tilePosition(op, b, i, offsets, sizes, at, size)))

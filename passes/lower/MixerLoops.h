@@ -58,6 +58,7 @@ public:
   Value roundUp(Value x, int64_t multiple);
   Value laneNumbers(); // 0, 1, 2 ... as a vector
   Value less(Value x, Value y) { return mlir::arith::CmpIOp::create(b, mlir::arith::CmpIPredicate::slt, x, y); }
+  Value isZero(Value x) { return mlir::arith::CmpIOp::create(b, mlir::arith::CmpIPredicate::eq, x, index(0)); }
 
   // Values of the state type, scalar or vector.
   Value number(double v) { return mlir::arith::ConstantOp::create(b, b.getFloatAttr(state, v)); }

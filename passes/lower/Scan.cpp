@@ -111,7 +111,7 @@ void Scan::sequential(Values at) {
     for (const Buffer &input : inputs)
       xs.push_back(read(input, here));
     Values next = combine(now, xs);
-    Value isFirst = initial.empty() ? arith::CmpIOp::create(b, arith::CmpIPredicate::eq, t, l.index(0)) : Value();
+    Value isFirst = initial.empty() ? l.isZero(t) : Value();
     for (auto [i, to] : llvm::enumerate(outputs)) {
       if (mask && !isa<VectorType>(next[i].getType()))
         next[i] = l.spread(next[i]);
@@ -165,7 +165,7 @@ void Scan::lineOfVectors(Values at) {
       before.push_back(l.spread(v));
     Values all = whole(combine(before, xs));
     if (initial.empty()) {
-      Value isFirst = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, t, l.index(0));
+      Value isFirst = l.isZero(t);
       for (size_t i = 0; i < m; ++i)
         all[i] = arith::SelectOp::create(b, isFirst, xs[i], all[i]);
     }

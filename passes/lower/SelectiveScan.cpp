@@ -217,7 +217,7 @@ SelectiveScan::Values SelectiveScan::step(const Block &block, Value t, ValueRang
       moving[i] = read(input, at);
   Value sum, isFirst;
   if (initial.empty())
-    isFirst = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, t, l.index(0));
+    isFirst = l.isZero(t);
   for (auto [i, slot] : llvm::enumerate(block.slots)) {
     if (slot)
       at.back() = slot;

@@ -211,10 +211,9 @@ void Semiseparable::packColumns(const Buffer &from, Value to, Value first) {
 
 /// a of each step, 1 beyond the end.
 void Semiseparable::packDecays(Value first) {
-  auto isFirst = [&](Value t) -> Value { return arith::CmpIOp::create(b, arith::CmpIPredicate::eq, t, l.index(0)); };
   auto exponential = [&](Value t, Value, Value x) -> Value {
     if (!initial)
-      x = arith::SelectOp::create(b, isFirst(l.add(first, t)), l.splat(0), x);
+      x = arith::SelectOp::create(b, l.isZero(l.add(first, t)), l.splat(0), x);
     return math::ExpOp::create(b, x);
   };
   if (perKey) {
@@ -230,7 +229,7 @@ void Semiseparable::packDecays(Value first) {
   if (c == 1) {
     Value x = l.toState(l.load(decay, atTime(first)));
     if (!initial)
-      x = arith::SelectOp::create(b, isFirst(first), l.number(0), x);
+      x = arith::SelectOp::create(b, l.isZero(first), l.number(0), x);
     return l.scratchStore(math::ExpOp::create(b, x), decays.offset);
   }
   for (int64_t t = 0; t < c; t += l.lanes) {
@@ -239,7 +238,7 @@ void Semiseparable::packDecays(Value first) {
     if (!isa<VectorType>(x.getType()))
       x = arith::SelectOp::create(b, mask, l.spread(x), l.splat(0));
     if (!initial && t == 0) {
-      Value inFirst = arith::SelectOp::create(b, isFirst(first), l.index(1), l.index(0));
+      Value inFirst = arith::SelectOp::create(b, l.isZero(first), l.index(1), l.index(0));
       x = arith::SelectOp::create(b, l.mask(inFirst), l.splat(0), x);
     }
     l.scratchLanes(math::ExpOp::create(b, x), l.add(decays.offset, l.index(t)));
@@ -259,8 +258,7 @@ void Semiseparable::scalarGates(Value first) {
     Value before = l.scratchLoad(scale.offset), input = l.toState(l.load(gate, at));
     Value carried = decay ? arith::AddFOp::create(b, before, l.toState(l.load(decay, at))).getResult() : before;
     if (decay && !initial) {
-      Value start = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, l.add(first, t), l.index(0));
-      carried = arith::SelectOp::create(b, start, before, carried);
+      carried = arith::SelectOp::create(b, l.isZero(l.add(first, t)), before, carried);
     }
     Value bound = arith::MaximumFOp::create(b, carried, input);
     // Nothing has come in yet: the state is zero and stays so.

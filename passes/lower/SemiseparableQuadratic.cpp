@@ -103,8 +103,7 @@ void Quadratic::packGates() {
     if (decay)
       carried = arith::AddFOp::create(b, carried, l.toState(l.load(decay, at)));
     if (decay && !initial) { // the first decay is of nothing
-      Value isFirst = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, t, l.index(0));
-      carried = arith::SelectOp::create(b, isFirst, now[0], carried);
+      carried = arith::SelectOp::create(b, l.isZero(t), now[0], carried);
     }
     Value bound = arith::MaximumFOp::create(b, carried, input);
     Value empty = arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, bound, nothing);

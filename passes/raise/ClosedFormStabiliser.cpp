@@ -99,24 +99,23 @@ static std::optional<SmallVector<unsigned>> axesOf(ElementReader &reader, const 
   return axes;
 }
 
-Value ClosedFormWriter::inOrderOf(const Element &e, Value v, ArrayRef<unsigned> over) {
-  auto axes = axesOf(reader, e);
+Value ClosedFormWriter::transposed(Value v, ArrayRef<unsigned> over, ArrayRef<unsigned> to) {
   SmallVector<int64_t> perm;
-  SmallVector<AffineExpr> sizes;
-  for (unsigned it : *axes) {
-    perm.push_back(llvm::find(over, it) - over.begin());
-    sizes.push_back(size(it));
-  }
+  for (unsigned it : to)
+    if (const auto *at = llvm::find(over, it); at != over.end())
+      perm.push_back(at - over.begin());
   for (auto [k, it] : llvm::enumerate(over)) // of size 1
-    if (!llvm::is_contained(*axes, it)) {
+    if (!llvm::is_contained(to, it))
       perm.push_back(k);
-      sizes.push_back(size(it));
-    }
-  auto type = cast<RankedTensorType>(v.getType());
-  if (!llvm::is_sorted(perm))
-    v = make("Transpose", v, onnx::withDims(type.getElementType(), sizes),
-             b.getNamedAttr("perm", b.getDenseI64ArrayAttr(perm)));
-  return reshapeTo(b, loc, v, cast<RankedTensorType>(e.tensor.getType()));
+  if (llvm::is_sorted(perm))
+    return v;
+  auto sizes = llvm::map_to_vector(perm, [&](int64_t k) { return size(over[k]); });
+  return make("Transpose", v, onnx::withDims(getElementTypeOrSelf(v.getType()), sizes),
+              b.getNamedAttr("perm", b.getDenseI64ArrayAttr(perm)));
+}
+
+Value ClosedFormWriter::inOrderOf(const Element &e, Value v, ArrayRef<unsigned> over) {
+  return reshapeTo(b, loc, transposed(v, over, *axesOf(reader, e)), cast<RankedTensorType>(e.tensor.getType()));
 }
 
 bool ClosedFormWriter::coversRows(const Element &e, ArrayRef<unsigned> rows) {
@@ -190,16 +189,17 @@ void ClosedFormWriter::findNormaliser(ArrayRef<Factor> right, ArrayRef<Factor> l
   }
 }
 
-bool ClosedFormWriter::computedFrom(ArrayRef<Factor> factors, const Element &e) {
-  return llvm::any_of(factors, [&](const Factor &f) {
-    if (f.e.tensor == e.tensor)
-      return true;
-    SetVector<Operation *> slice;
-    BackwardSliceOptions options;
-    options.inclusive = true;
-    return f.e.tensor.getDefiningOp() && succeeded(getBackwardSlice(f.e.tensor, &slice, options)) &&
-           slice.contains(e.tensor.getDefiningOp());
+void ClosedFormWriter::forgetUsedBy(ArrayRef<Factor> factors) {
+  SetVector<Operation *> slice;
+  BackwardSliceOptions options;
+  options.inclusive = true;
+  bool whole = llvm::all_of(factors, [&](const Factor &f) {
+    Operation *def = f.e.tensor.getDefiningOp();
+    return !def || slice.contains(def) || succeeded(getBackwardSlice(f.e.tensor, &slice, options));
   });
+  for (std::optional<Element> *e : {&stabiliser, &normaliser})
+    if (*e && (!whole || slice.contains((*e)->tensor.getDefiningOp())))
+      e->reset();
 }
 
 Value ClosedFormWriter::withColumn(Value values, ArrayRef<unsigned> axes, unsigned v, ArrayRef<Factor> column) {
@@ -266,19 +266,9 @@ Value ClosedFormWriter::unscaled(Operation *mixer, ArrayRef<unsigned> outer, Arr
     factor = unary("Exp", make("Sub", {rest, log}, rest.getType()));
   // A tensor over the rows against one over these iterators.
   auto against = [&](Value x, ArrayRef<unsigned> over) {
-    SmallVector<int64_t> perm;
-    SmallVector<AffineExpr> sizes, permuted;
-    for (unsigned it : over) {
-      const auto *found = llvm::find(rows, it);
-      if (found != rows.end()) {
-        perm.push_back(found - rows.begin());
-        permuted.push_back(size(it));
-      }
-      sizes.push_back(found == rows.end() ? b.getAffineConstantExpr(1) : size(it));
-    }
-    if (!llvm::is_sorted(perm))
-      x = make("Transpose", x, onnx::withDims(element, permuted), b.getNamedAttr("perm", b.getDenseI64ArrayAttr(perm)));
-    return reshapeTo(b, loc, x, cast<RankedTensorType>(onnx::withDims(element, sizes)));
+    auto sizes = llvm::map_to_vector(
+        over, [&](unsigned it) { return llvm::is_contained(rows, it) ? size(it) : b.getAffineConstantExpr(1); });
+    return reshapeTo(b, loc, transposed(x, rows, over), cast<RankedTensorType>(onnx::withDims(element, sizes)));
   };
   Value value = out, total;
   if (normaliser) {

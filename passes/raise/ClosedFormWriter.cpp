@@ -87,9 +87,7 @@ bool ClosedFormWriter::semiseparable() {
       given.push_back({d.second});
     for (const Element &d : form.decay)
       given.push_back({d});
-    for (std::optional<Element> *e : {&stabiliser, &normaliser})
-      if (*e && computedFrom(given, **e))
-        e->reset();
+    forgetUsedBy(given);
   }
   unsigned v1 = *v; // with the normaliser's column
   if (normaliser) {

@@ -53,11 +53,14 @@ private:
   void findNormaliser(llvm::ArrayRef<Factor> right, llvm::ArrayRef<Factor> left, llvm::ArrayRef<Factor> after,
                       llvm::ArrayRef<Factor> quotients, llvm::ArrayRef<unsigned> rows);
   bool coversRows(const Element &e, llvm::ArrayRef<unsigned> rows);
-  bool computedFrom(llvm::ArrayRef<Factor> factors, const Element &e);
+  /// Neither may be among what the mixer's operands are computed from.
+  void forgetUsedBy(llvm::ArrayRef<Factor> factors);
   /// The values with a column of ones behind, all times the factors.
   mlir::Value withColumn(mlir::Value values, llvm::ArrayRef<unsigned> axes, unsigned v,
                          llvm::ArrayRef<Factor> column);
   mlir::Value columns(mlir::Value v, int64_t axis, int64_t first, int64_t last);
+  /// A tensor over iterators with those of `to` first, in their order; what is left over has size 1.
+  mlir::Value transposed(mlir::Value v, llvm::ArrayRef<unsigned> over, llvm::ArrayRef<unsigned> to);
   /// A tensor over these iterators as the tensor of e.
   mlir::Value inOrderOf(const Element &e, mlir::Value v, llvm::ArrayRef<unsigned> over);
   void replaceLastStates(mlir::Value final, const Layout &layout);

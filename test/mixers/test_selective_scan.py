@@ -81,14 +81,15 @@ def check(kind, built, values, reverse, read_before, seed=0, first_decay=None):
             low, high = [(0.0, 0.8), (-2.0, 0.0)][i] if i < 2 else (-1.0, 1.0)
         arrays.append(data(rng, t, space.shape(axes, values), low, high))
     first = [data(rng, wide, space.shape(a, values)) for a in initial]
-    decays = range(2 if kind.startswith("complex") else 1)
+
+    def set_first_decay(to):
+        for x, axes in list(zip(arrays, inputs))[: 2 if kind.startswith("complex") else 1]:
+            x[(slice(None),) * axes.index("t") + (-1 if reverse else 0,)] = to
     if first_decay is not None:
-        for i in decays:
-            arrays[i][(slice(None),) * inputs[i].index("t") + (-1 if reverse else 0,)] = first_decay
+        set_first_decay(first_decay)
     got = compiled(arrays + first, values)
-    if first_decay is not None: # which the state before, zero, makes count for nothing
-        for i in decays:
-            arrays[i][(slice(None),) * inputs[i].index("t") + (-1 if reverse else 0,)] = 0
+    if first_decay is not None:  # the state before is zero, so that it counts for nothing
+        set_first_decay(0)
     heads = int(np.prod([space.size(d, values) for d in p], dtype=int))
     states = int(np.prod([space.size(d, values) for d in n], dtype=int))
     full = [space.expand(x, a, p + ["t"] + n, values).reshape(heads, -1 if values[0] else 0, states) for x, a in zip(arrays, inputs)]

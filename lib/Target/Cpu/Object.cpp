@@ -66,19 +66,19 @@ static LogicalResult generate(llvm::Module &module, llvm::TargetMachine &machine
   return success();
 }
 
-static std::optional<std::string> findLinker() {
+static FailureOr<std::string> findLinker(Location loc) {
   if (llvm::sys::fs::exists(SSM_LLD))
     return std::string(SSM_LLD);
   if (auto found = llvm::sys::findProgramByName("ld.lld"))
     return *found;
-  return std::nullopt;
+  return emitError(loc) << "the linker ld.lld is not installed";
 }
 
 /// Makes one object of two.
 static LogicalResult joinObjects(StringRef first, StringRef second, StringRef output, Location loc) {
-  std::optional<std::string> linker = findLinker();
-  if (!linker)
-    return emitError(loc) << "the linker ld.lld is not installed";
+  FailureOr<std::string> linker = findLinker(loc);
+  if (failed(linker))
+    return failure();
   std::string error;
   if (llvm::sys::ExecuteAndWait(*linker, {*linker, "-r", "-o", output, first, second}, std::nullopt, {}, 0, 0, &error))
     return emitError(loc) << "joining objects failed: " << error;
@@ -158,9 +158,9 @@ LogicalResult ssm::emitObject(llvm::Module &module, const CpuOptions &options, S
 }
 
 LogicalResult ssm::linkLibrary(ArrayRef<std::string> objects, StringRef runtime, StringRef output, Location loc) {
-  std::optional<std::string> linker = findLinker();
-  if (!linker)
-    return emitError(loc) << "the linker ld.lld is not installed";
+  FailureOr<std::string> linker = findLinker(loc);
+  if (failed(linker))
+    return failure();
   SmallString<128> script, log;
   if (llvm::sys::fs::createTemporaryFile("ssm-exports", "map", script) ||
       llvm::sys::fs::createTemporaryFile("ssm-link", "log", log))
@@ -169,8 +169,7 @@ LogicalResult ssm::linkLibrary(ArrayRef<std::string> objects, StringRef runtime,
     std::error_code ec;
     llvm::raw_fd_ostream os(script, ec);
     os << "{ global: ssm_abi_version; ssm_last_error; ssm_open; ssm_close; ssm_num_*; ssm_input; ssm_output; "
-          "ssm_metadata; "
-          "ssm_run; ssm_value_free; ssm_set_*; ssm_profile*; ssm_peak_bytes; local: *; };\n";
+          "ssm_metadata; ssm_run; ssm_value_free; ssm_set_*; ssm_profile*; ssm_peak_bytes; local: *; };\n";
   }
   std::string version = ("--version-script=" + script).str(), omp = "-L" SSM_OMP_DIR;
   std::string builtins = SSM_LLVM_DIR "/lib/clang/22/lib/linux/libclang_rt.builtins-x86_64.a";
