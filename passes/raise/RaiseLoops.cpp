@@ -23,7 +23,7 @@ struct RaiseLoopsPass : ssm::impl::RaiseLoopsBase<RaiseLoopsPass> {
     auto main = getOperation().lookupSymbol<func::FuncOp>("main");
     if (!main)
       return;
-    dropUnreadSizes(main);
+    unread = dropUnreadSizes(main);
     SmallVector<Operation *> loops; // inner ones first
     main.walk([&](Operation *op) {
       if (isa<onnx::ScanOp, onnx::LoopOp>(op))
@@ -35,12 +35,14 @@ struct RaiseLoopsPass : ssm::impl::RaiseLoopsBase<RaiseLoopsPass> {
     replaceSymbols(main, sizes);
   }
   SymbolMap sizes;
+  UnreadSizes unread;
   void raise(Operation *loop) {
     Exprs x(&getContext());
     std::string reason;
     std::optional<LoopForm> form = loopForm(loop, x, reason);
     if (!form || !raiseLoop(*form, x, reason)) {
       noteMissed(loop, reason);
+      bindUnreadSizes(loop, unread);
       return;
     }
     sizes.insert(form->sizes.begin(), form->sizes.end());

@@ -70,7 +70,7 @@ void ssm::noteEqualSizes(Value from, Value to, SymbolMap &symbols) {
   }
 }
 
-void ssm::dropUnreadSizes(func::FuncOp function) {
+UnreadSizes ssm::dropUnreadSizes(func::FuncOp function) {
   llvm::DenseMap<int64_t, Value> reader; // the only value whose type has the symbol; null for more than that
   auto read = [&](AffineExpr e, Value by) {
     e.walk([&](AffineExpr part) {
@@ -103,15 +103,28 @@ void ssm::dropUnreadSizes(func::FuncOp function) {
     else if (auto bind = dyn_cast<BindExprOp>(op))
       readMap(bind.getMap());
   });
+  UnreadSizes dropped;
   for (OpResult r : results) {
     bool unread = llvm::all_of(r.getUsers(), [&](Operation *user) {
       auto bind = dyn_cast<BindDimOp>(user);
       return bind && reader.lookup(bind.getSymbol()) == r;
     });
-    if (unread)
-      for (Operation *user : llvm::make_early_inc_range(r.getUsers()))
-        user->erase();
+    if (!unread)
+      continue;
+    for (Operation *user : llvm::make_early_inc_range(r.getUsers())) {
+      auto bind = cast<BindDimOp>(user);
+      dropped[r.getOwner()].push_back({r.getResultNumber(), bind.getAxis(), bind.getSymbol()});
+      bind.erase();
+    }
   }
+  return dropped;
+}
+
+void ssm::bindUnreadSizes(Operation *loop, const UnreadSizes &dropped) {
+  OpBuilder b(loop->getContext());
+  b.setInsertionPointAfter(loop);
+  for (const UnreadSize &size : dropped.lookup(loop))
+    BindDimOp::create(b, loop->getLoc(), loop->getResult(size.result), size.axis, size.symbol);
 }
 
 void ssm::replaceSymbols(func::FuncOp function, const SymbolMap &symbols) {

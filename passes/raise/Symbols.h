@@ -23,8 +23,16 @@ mlir::AffineExpr bindElement(mlir::OpBuilder &b, mlir::Location loc, mlir::Value
 bool isOwnSize(mlir::Value v, mlir::AffineExpr size);
 /// `to` takes the place of `from`: symbols that are bound to sizes of the old one equal those of the new one.
 void noteEqualSizes(mlir::Value from, mlir::Value to, SymbolMap &symbols);
+/// A size of a result of a loop, bound to a symbol.
+struct UnreadSize {
+  unsigned result;
+  uint64_t axis, symbol;
+};
+using UnreadSizes = llvm::DenseMap<mlir::Operation *, llvm::SmallVector<UnreadSize>>; // by loop
 /// Takes away the symbols of loop results that nothing reads but their sizes, of which nothing else is made.
-void dropUnreadSizes(mlir::func::FuncOp function);
+UnreadSizes dropUnreadSizes(mlir::func::FuncOp function);
+/// Gives a loop that stays the symbols again that were taken away.
+void bindUnreadSizes(mlir::Operation *loop, const UnreadSizes &dropped);
 /// Writes the symbols as what they equal in every type and size tensor of the function. One walk.
 void replaceSymbols(mlir::func::FuncOp function, const SymbolMap &symbols);
 

@@ -43,3 +43,26 @@ module attributes {onnx.symbols = ["L", ""]} {
     return %h, %y : tensor<?x3xf32, #short>, tensor<?x1x3xf32, #rows>
   }
 }
+
+// -----
+
+// A loop that stays keeps the symbol of an output that nothing reads.
+// CHECK-LABEL: func @main
+// CHECK: [[H:%[0-9]+]]:2 = "onnx.Loop"
+// CHECK: ssm.bind_dim [[H]]#1[0] -> 0
+#own = affine_map<()[s0] -> (s0)>
+module attributes {onnx.symbols = [""]} {
+  func.func @main(%h0: tensor<3xf32>, %least: tensor<f32>) -> tensor<3xf32> {
+    %most = onnx.Constant dense<3> : tensor<i64> : tensor<i64>
+    %none = onnx.NoValue
+    %h, %sums = "onnx.Loop"(%most, %none, %h0) ({
+    ^bb0(%i: tensor<i64>, %c: tensor<i1>, %s: tensor<3xf32>):
+      %n = "onnx.Add"(%s, %s) : (tensor<3xf32>, tensor<3xf32>) -> tensor<3xf32>
+      %sum = "onnx.ReduceSum"(%n, %none) {keepdims = 0 : si64} : (tensor<3xf32>, none) -> tensor<f32>
+      %more = "onnx.Greater"(%sum, %least) : (tensor<f32>, tensor<f32>) -> tensor<i1>
+      onnx.Yield %more, %n, %sum : tensor<i1>, tensor<3xf32>, tensor<f32>
+    }) : (tensor<i64>, none, tensor<3xf32>) -> (tensor<3xf32>, tensor<?xf32, #own>)
+    ssm.bind_dim %sums[0] -> 0 : tensor<?xf32, #own>
+    return %h : tensor<3xf32>
+  }
+}
