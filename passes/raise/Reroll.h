@@ -46,7 +46,8 @@ private:
   /// `leaves`: values that all steps read; those that look so, where it is null.
   bool tryChains(llvm::ArrayRef<Class> classes, const llvm::DenseSet<mlir::Value> *leaves = nullptr);
   bool findTemplates(Exprs &x, llvm::SmallVectorImpl<Chain> &chains, mlir::AffineExpr &step, bool &trimmed);
-  bool matchStart(Exprs &x, ExprRef pattern, ExprRef e, Chains chains);
+  /// `opened`: values that were looked through.
+  bool matchStart(Exprs &x, ExprRef pattern, ExprRef e, Chains chains, llvm::SmallDenseSet<mlir::Value> &opened);
   bool findStarts(Exprs &x, Chains chains, mlir::AffineExpr step);
   void findLast(Exprs &x, Chains chains, mlir::AffineExpr &step, llvm::SmallDenseSet<mlir::Value> &leaves);
   ExprRef named(Exprs &x, ExprRef e, Chains chains, int64_t k, const Chain *own);

@@ -147,7 +147,7 @@ bool Reroller::findTemplates(Exprs &x, SmallVectorImpl<Chain> &chains, AffineExp
 
 /// Finds what stands in e where the pattern reads states. A part that is what the pattern leaves of zeros says that the
 /// states in it are.
-bool Reroller::matchStart(Exprs &x, ExprRef p, ExprRef e, Chains chains) {
+bool Reroller::matchStart(Exprs &x, ExprRef p, ExprRef e, Chains chains, llvm::SmallDenseSet<Value> &opened) {
   if (p == e)
     return true;
   if (!p || !e)
@@ -175,14 +175,16 @@ bool Reroller::matchStart(Exprs &x, ExprRef p, ExprRef e, Chains chains) {
   SmallVector<ExprRef> saved;
   for (Chain &c : chains)
     saved.push_back(c.start);
+  llvm::SmallDenseSet<Value> savedOpened = opened;
   auto restore = [&] {
     for (auto [c, s] : llvm::zip(chains, saved))
       c.start = s;
+    opened = savedOpened;
     return false;
   };
   auto all = [&](ArrayRef<ExprRef> operands) {
     for (auto [q, o] : llvm::zip(p->operands, operands))
-      if (!matchStart(x, q, o, chains))
+      if (!matchStart(x, q, o, chains, opened))
         return restore();
     return true;
   };
@@ -194,6 +196,15 @@ bool Reroller::matchStart(Exprs &x, ExprRef p, ExprRef e, Chains chains) {
     if (swaps && all({e->operands[1], e->operands[0]}))
       return true;
   }
+  // What the first step makes of the states that it starts with may not depend on the time: one value of its own.
+  if (e->kind == Expr::Kind::Read && e->source.getDefiningOp() &&
+      (p->kind == Expr::Kind::Op || p->kind == Expr::Kind::Reduce) && x.reads(p, [&](Value v) { return chainOf(v); }))
+    if (ExprRef inner = x.definition(e->source, e->indices); inner->kind != Expr::Kind::Read) {
+      opened.insert(e->source);
+      if (matchStart(x, p, withZeros(x, inner, [](Value) { return false; }), chains, opened))
+        return true;
+      restore();
+    }
   auto open = [&](Value v) {
     Chain *c = chainOf(v);
     return c && (!c->start || c->start->isConstant(0));
@@ -214,7 +225,7 @@ bool Reroller::matchStart(Exprs &x, ExprRef p, ExprRef e, Chains chains) {
     for (unsigned i = 0; i < 2; ++i)
       if (withZeros(x, p->operands[i], open)->isConstant(0)) {
         zeros(p->operands[i]);
-        if (matchStart(x, p->operands[1 - i], e, chains))
+        if (matchStart(x, p->operands[1 - i], e, chains, opened))
           return true;
         restore();
       }
@@ -226,14 +237,21 @@ bool Reroller::findStarts(Exprs &x, Chains chains, AffineExpr step) {
   auto none = [](Value) { return false; };
   auto first = [&](Chain &c) { return x.replace(c.next, DenseMap<AffineExpr, AffineExpr>{{step, x.number(0)}}); };
   bool found = true;
+  llvm::SmallDenseSet<Value> opened;
   for (Chain &c : chains)
-    found &= matchStart(x, first(c), withZeros(x, c.steps[0], none), chains);
+    found &= matchStart(x, first(c), withZeros(x, c.steps[0], none), chains, opened);
   // A state that nothing of the first steps is left of was zeros.
   for (Chain &c : chains)
     if (found && !c.start)
       c.start = x.constant(0, typeOf(c.state).getElementType());
+  auto whole = [&](ExprRef e) {
+    e = x.replace(e, DenseMap<AffineExpr, AffineExpr>{}, [&](ExprRef r) -> ExprRef {
+      return opened.contains(r->source) ? x.definition(r->source, r->indices) : nullptr;
+    });
+    return withZeros(x, e, none);
+  };
   for (Chain &c : chains)
-    found = found && withZeros(x, started(x, first(c), chains), none) == withZeros(x, c.steps[0], none);
+    found = found && whole(started(x, first(c), chains)) == whole(c.steps[0]);
   if (!found)
     for (Chain &c : chains)
       c.start = nullptr;

@@ -6,6 +6,7 @@
 #include "passes/raise/Reroll.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/SetVector.h"
+#include "llvm/ADT/SmallBitVector.h"
 
 using namespace mlir;
 using namespace ssm;
@@ -13,6 +14,8 @@ using namespace ssm;
 static RankedTensorType typeOf(Value v) { return dyn_cast<RankedTensorType>(v.getType()); }
 
 namespace {
+constexpr int kRoleDepth = 5;
+constexpr size_t kMaxProposals = 12;
 constexpr int64_t kUnset = std::numeric_limits<int64_t>::min();
 
 /// An element that an operator reads, through everything that only moves elements.
@@ -42,6 +45,7 @@ private:
   bool canWait(Value v, Operation *stack);
   llvm::SetVector<Value> madeLater(const llvm::SetVector<Value> &now, Operation *stack);
   std::string signature(Value v, int depth);
+  size_t role(Value v, int64_t k, Operation *stack, int depth);
 
   Block &block;
   Exprs &x;
@@ -303,6 +307,31 @@ std::string Steps::signature(Value v, int depth) {
   return (def->getName().stripDialect() + "(" + llvm::join(parts, ",") + ")").str();
 }
 
+static bool isCommutative(Operation *op) {
+  static constexpr StringRef names[] = {"Add", "Mul", "Max", "Min", "Sum"};
+  return llvm::is_contained(names, op->getName().stripDialect());
+}
+
+/// What the step after k makes of a value, some operators deep, without places.
+size_t Steps::role(Value v, int64_t k, Operation *stack, int depth) {
+  SmallVector<size_t> parts;
+  for (Operation *user : depth ? users[v] : SmallVector<Operation *>()) {
+    if (user == stack)
+      continue;
+    Value made = user->getResult(0);
+    int64_t at = step.lookup(made);
+    if (at != k + 1 && !(at == k && canWait(made, stack)))
+      continue;
+    size_t part = llvm::hash_combine(user->getName().stripDialect(), role(made, k, stack, depth - 1));
+    for (auto [n, e] : llvm::enumerate(edgesOf(user)))
+      if (e.source == v && !isCommutative(user))
+        part = llvm::hash_combine(part, n);
+    parts.push_back(part);
+  }
+  llvm::sort(parts);
+  return llvm::hash_combine_range(parts.begin(), parts.end());
+}
+
 SmallVector<Proposal> Steps::statesOf(Operation *stack) {
   int64_t n = stack->getNumOperands();
   notTime.clear();
@@ -377,24 +406,31 @@ SmallVector<Proposal> Steps::statesOf(Operation *stack) {
       for (Value r : op->getResults())
         if (!step.count(r) && op != stack)
           leaves.insert(r);
-    // The first values may be made in another way: every order of those of one type.
+    // The first values may be made in another way; the step behind them does with each what every step does. Those of
+    // one type and one use may be in any order.
     auto firsts = keyed(0);
     if (firsts.size() != chains.size())
       continue;
-    SmallVector<unsigned> order(chains.size());
-    std::iota(order.begin(), order.end(), 0);
-    unsigned tried = 0;
-    do {
-      bool fits = true;
-      for (auto [c, i] : llvm::zip(chains, order))
-        fits &= firsts[i].second.getType() == c[1].getType();
-      if (!fits)
-        continue;
-      Proposal proposal{chains, leaves};
-      for (auto [c, i] : llvm::zip(proposal.chains, order))
-        c[0] = firsts[i].second;
-      proposals.push_back(std::move(proposal));
-    } while (std::next_permutation(order.begin(), order.end()) && ++tried < 64 && proposals.size() < 12);
+    SmallVector<size_t> wanted, given;
+    for (auto [c, v] : llvm::zip(chains, firsts)) {
+      wanted.push_back(role(c[1], 1, stack, kRoleDepth));
+      given.push_back(role(v.second, 0, stack, kRoleDepth));
+    }
+    bool known = std::is_permutation(wanted.begin(), wanted.end(), given.begin());
+    llvm::SmallBitVector taken(firsts.size());
+    std::function<void(unsigned)> choose = [&](unsigned n) {
+      if (n == chains.size())
+        proposals.push_back({chains, leaves});
+      for (unsigned i = 0; n < chains.size() && i < firsts.size() && proposals.size() < kMaxProposals; ++i) {
+        if (taken[i] || firsts[i].second.getType() != chains[n][1].getType() || (known && given[i] != wanted[n]))
+          continue;
+        taken.set(i);
+        chains[n][0] = firsts[i].second;
+        choose(n + 1);
+        taken.reset(i);
+      }
+    };
+    choose(0);
   }
   return proposals;
 }
