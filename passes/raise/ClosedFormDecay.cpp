@@ -102,7 +102,7 @@ bool ClosedForm::matrix(const Element &constant) {
   return causal = true;
 }
 
-/// Pairs cumulative sums (and products) at t with the same at s.
+/// Pairs cumulative sums (and products), and what else exponents hold, at t with the same at s.
 bool ClosedForm::takeCumulative() {
   auto running = [&](const Element &e) -> std::optional<size_t> {
     StringRef name = reader.operatorOf(e);
@@ -188,6 +188,23 @@ bool ClosedForm::takeCumulative() {
     terms.erase(terms.begin() + i);
     i = ~size_t(0);
   }
+  // Any other value at t less the same at s is a sum of its steps.
+  for (size_t i = 0; i < terms.size(); ++i)
+    for (size_t j = 0; j < terms.size(); ++j) {
+      const Element &f = terms[i].e, &g = terms[j].e;
+      if (terms[j].coefficient != -terms[i].coefficient || !on(f, time) || on(f, source) || !on(g, source) ||
+          on(g, time) || !reader.equal(reader.substitute(g, {{source, Subscript::atom(time)}}), f))
+        continue;
+      OpBuilder b(nodes.front());
+      auto step = reader.stepOf(b, f, time);
+      if (!step)
+        break;
+      logDecay.push_back({terms[i].coefficient, *step});
+      terms.erase(terms.begin() + std::max(i, j));
+      terms.erase(terms.begin() + std::min(i, j));
+      i = ~size_t(0);
+      break;
+    }
   return good;
 }
 

@@ -413,9 +413,71 @@ bool ElementReader::depends(const Element &e, unsigned iterator) {
   return llvm::any_of(e.at, [&](const Subscript &i) { return space.depends(i, iterator); });
 }
 
+std::optional<Element> ElementReader::stepOf(OpBuilder &b, const Element &e, unsigned iterator) {
+  auto type = cast<RankedTensorType>(e.tensor.getType());
+  size_t axis = llvm::find(e.at, Subscript::atom(iterator)) - e.at.begin();
+  if (axis == e.at.size() || dims(e.tensor)[axis] != space[iterator].n || !isa<FloatType>(type.getElementType()))
+    return std::nullopt;
+  for (auto [a, i] : llvm::enumerate(e.at))
+    if (a != axis && space.depends(i, iterator))
+      return std::nullopt;
+  Value &step = steps[{e.tensor.getAsOpaquePointer(), axis}];
+  if (step)
+    return Element{step, e.at};
+  Location loc = e.tensor.getLoc();
+  if (auto constant = e.tensor.getDefiningOp<onnx::ConstantOp>()) {
+    auto values = numbersOf(constant.getValue());
+    if (!values)
+      return std::nullopt;
+    int64_t size = type.getDimSize(axis), stride = 1;
+    for (int64_t n : type.getShape().drop_front(axis + 1))
+      stride *= n;
+    SmallVector<Attribute> differences;
+    for (auto [k, v] : llvm::enumerate(*values)) {
+      bool first = k / stride % size == 0;
+      differences.push_back(b.getFloatAttr(type.getElementType(), first ? 0 : v - (*values)[k - stride]));
+    }
+    step = onnx::ConstantOp::create(b, loc, type, DenseElementsAttr::get(type, differences));
+    return Element{step, e.at};
+  }
+  auto make = [&](StringRef name, ValueRange operands, ArrayRef<NamedAttribute> attributes = {}) {
+    OperationState state(loc, ("onnx." + name).str(), operands, {type}, attributes);
+    return b.create(state)->getResult(0);
+  };
+  // One step later, the first element standing before itself: its difference is 0, and no length is too short.
+  SmallVector<int64_t> pads(2 * type.getRank(), 0);
+  pads[axis] = 1;
+  pads[type.getRank() + axis] = -1;
+  auto padsType = RankedTensorType::get({2 * type.getRank()}, b.getI64Type());
+  Value none = onnx::NoValueOp::create(b, loc, b.getNoneType()),
+        by = onnx::ConstantOp::create(b, loc, padsType, DenseElementsAttr::get(padsType, ArrayRef(pads)));
+  Value before = make("Pad", {e.tensor, by, none, none}, b.getNamedAttr("mode", b.getStringAttr("edge")));
+  step = make("Sub", {e.tensor, before});
+  return Element{step, e.at};
+}
+
+bool ElementReader::equalConstants(const Element &a, const Element &b) {
+  auto x = a.tensor.getDefiningOp<onnx::ConstantOp>(), y = b.tensor.getDefiningOp<onnx::ConstantOp>();
+  if (!x || !y || x.getValue().getNumElements() != y.getValue().getNumElements() ||
+      x.getValue().getNumElements() > (1 << 20))
+    return false;
+  // The same indices in the same order, but for axes of size 1.
+  auto moving = [&](const Element &e) {
+    SmallVector<Subscript> r;
+    for (auto [i, n] : llvm::zip(e.at, dims(e.tensor)))
+      if (!n.is(1))
+        r.push_back(i);
+    return r;
+  };
+  if (moving(a) != moving(b))
+    return false;
+  auto v = numbersOf(x.getValue()), w = numbersOf(y.getValue());
+  return v && w && *v == *w;
+}
+
 bool ElementReader::equal(const Element &a, const Element &b, int depth) {
   Element x = root(a), y = root(b);
-  if (x == y)
+  if (x == y || equalConstants(x, y))
     return true;
   auto n = number(x), m = number(y);
   if (n || m)

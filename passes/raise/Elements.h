@@ -7,6 +7,7 @@
 #define SSM_PASSES_RAISE_ELEMENTS_H
 
 #include "dialects/Onnx/OnnxDialect.h"
+#include "mlir/IR/Builders.h"
 #include "passes/raise/Subscript.h"
 
 namespace ssm {
@@ -61,12 +62,17 @@ public:
   /// Elements of a constant or of shape arithmetic.
   std::optional<std::vector<Subscript>> integers(mlir::Value v);
 
+  /// e at this iterator less e one step before, by operators of their own; 0 at the first step. e reads the iterator as
+  /// the whole index of one axis.
+  std::optional<Element> stepOf(mlir::OpBuilder &b, const Element &e, unsigned iterator);
+
   Element substitute(const Element &e, const std::map<unsigned, Subscript> &by);
   bool depends(const Element &e, unsigned iterator);
   /// Both are computed alike from the same elements.
   bool equal(const Element &a, const Element &b, int depth = 8);
 
 private:
+  bool equalConstants(const Element &a, const Element &b);
   std::optional<std::vector<Subscript>> reshaped(const std::vector<Subscript> &from, const std::vector<Subscript> &to,
                                                  const std::vector<Subscript> &at);
   /// Indices of an operand that broadcasts to the result's dims.
@@ -75,6 +81,7 @@ private:
   std::optional<Element> slice(mlir::Operation *op, const Element &e);
   std::optional<Contraction> matmul(mlir::Operation *op, const Element &e);
   std::optional<Contraction> einsum(mlir::Operation *op, const Element &e);
+  std::map<std::pair<void *, size_t>, mlir::Value> steps; // by tensor and axis
 };
 
 /// True for operators whose result element depends on one element of each operand.

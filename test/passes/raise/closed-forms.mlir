@@ -138,3 +138,83 @@ module {
     return %h : tensor<2x5x1xf32>
   }
 }
+
+// -----
+
+// Any value at t less the same at s telescopes: a constant, whose steps are numbers.
+// CHECK-LABEL: @main
+// CHECK: %[[G:.+]] = onnx.Constant dense<{{\[\[}}[0.000000e+00{{.*}}, [-5.000000e-01{{.*}}, [-1.500000e+00{{.*}}, [-2.500000e-01
+// CHECK: ssm.selective_scan ins(%[[G]], %arg0
+// CHECK-NOT: onnx.Sub
+module {
+  func.func @main(%u: tensor<2x4x1xf32>) -> tensor<2x4x1xf32> {
+    %t = onnx.Constant dense<[[[[1.0]], [[0.5]], [[-1.0]], [[-1.25]]]]> : tensor<1x4x1x1xf32> : tensor<1x4x1x1xf32>
+    %s = onnx.Constant dense<[[[1.0], [0.5], [-1.0], [-1.25]]]> : tensor<1x4x1xf32> : tensor<1x4x1xf32>
+    %mask = onnx.Constant dense<[[[1], [0], [0], [0]], [[1], [1], [0], [0]], [[1], [1], [1], [0]], [[1], [1], [1], [1]]]> : tensor<4x4x1xi1> : tensor<4x4x1xi1>
+    %inf = onnx.Constant dense<0xFF800000> : tensor<f32> : tensor<f32>
+    %one = onnx.Constant dense<1> : tensor<1xi64> : tensor<1xi64>
+    %two = onnx.Constant dense<2> : tensor<1xi64> : tensor<1xi64>
+    %d = "onnx.Sub"(%t, %s) : (tensor<1x4x1x1xf32>, tensor<1x4x1xf32>) -> tensor<1x4x4x1xf32>
+    %m = "onnx.Where"(%mask, %d, %inf) : (tensor<4x4x1xi1>, tensor<1x4x4x1xf32>, tensor<f32>) -> tensor<1x4x4x1xf32>
+    %e = "onnx.Exp"(%m) : (tensor<1x4x4x1xf32>) -> tensor<1x4x4x1xf32>
+    %w = "onnx.Unsqueeze"(%u, %one) : (tensor<2x4x1xf32>, tensor<1xi64>) -> tensor<2x1x4x1xf32>
+    %p = "onnx.Mul"(%e, %w) : (tensor<1x4x4x1xf32>, tensor<2x1x4x1xf32>) -> tensor<2x4x4x1xf32>
+    %h = "onnx.ReduceSum"(%p, %two) <{keepdims = 0 : si64}> : (tensor<2x4x4x1xf32>, tensor<1xi64>) -> tensor<2x4x1xf32>
+    return %h : tensor<2x4x1xf32>
+  }
+}
+
+// -----
+
+// Constants that differ in one element.
+// CHECK-LABEL: @main
+// CHECK: onnx.ReduceSum
+module {
+  func.func @main(%u: tensor<2x4x1xf32>) -> tensor<2x4x1xf32> {
+    %t = onnx.Constant dense<[[[[1.0]], [[0.5]], [[-1.0]], [[-1.25]]]]> : tensor<1x4x1x1xf32> : tensor<1x4x1x1xf32>
+    %s = onnx.Constant dense<[[[1.0], [0.5], [-1.5], [-1.25]]]> : tensor<1x4x1xf32> : tensor<1x4x1xf32>
+    %mask = onnx.Constant dense<[[[1], [0], [0], [0]], [[1], [1], [0], [0]], [[1], [1], [1], [0]], [[1], [1], [1], [1]]]> : tensor<4x4x1xi1> : tensor<4x4x1xi1>
+    %inf = onnx.Constant dense<0xFF800000> : tensor<f32> : tensor<f32>
+    %one = onnx.Constant dense<1> : tensor<1xi64> : tensor<1xi64>
+    %two = onnx.Constant dense<2> : tensor<1xi64> : tensor<1xi64>
+    %d = "onnx.Sub"(%t, %s) : (tensor<1x4x1x1xf32>, tensor<1x4x1xf32>) -> tensor<1x4x4x1xf32>
+    %m = "onnx.Where"(%mask, %d, %inf) : (tensor<4x4x1xi1>, tensor<1x4x4x1xf32>, tensor<f32>) -> tensor<1x4x4x1xf32>
+    %e = "onnx.Exp"(%m) : (tensor<1x4x4x1xf32>) -> tensor<1x4x4x1xf32>
+    %w = "onnx.Unsqueeze"(%u, %one) : (tensor<2x4x1xf32>, tensor<1xi64>) -> tensor<2x1x4x1xf32>
+    %p = "onnx.Mul"(%e, %w) : (tensor<1x4x4x1xf32>, tensor<2x1x4x1xf32>) -> tensor<2x4x4x1xf32>
+    %h = "onnx.ReduceSum"(%p, %two) <{keepdims = 0 : si64}> : (tensor<2x4x4x1xf32>, tensor<1xi64>) -> tensor<2x4x1xf32>
+    return %h : tensor<2x4x1xf32>
+  }
+}
+
+// -----
+
+// A value the graph computes, whatever computes it: the one before comes from a shift that repeats the first.
+// CHECK-LABEL: @main
+// CHECK: %[[BEFORE:.+]] = "onnx.Pad"(%arg0, {{.+}} mode = "edge"
+// CHECK: %[[G:.+]] = "onnx.Sub"(%arg0, %[[BEFORE]])
+// CHECK: ssm.semiseparable query(%arg1 : {{.+}}) key(%arg2 : {{.+}}) value(%arg3 : {{.+}}) log_decay(%[[G]] :
+#f = affine_map<()[s0] -> (2, s0)>
+#x = affine_map<()[s0] -> (2, s0, 4)>
+#t = affine_map<()[s0] -> (2, s0, 1)>
+#s = affine_map<()[s0] -> (2, 1, s0)>
+#k = affine_map<()[s0] -> (2, 4, s0)>
+#m = affine_map<()[s0] -> (2, s0, s0)>
+module {
+  func.func @main(%f: tensor<2x?xf32, #f>, %q: tensor<2x?x4xf32, #x>, %k: tensor<2x?x4xf32, #x>, %v: tensor<2x?x4xf32, #x>) -> tensor<2x?x4xf32, #x> {
+    ssm.bind_dim %f[1] -> 0 : tensor<2x?xf32, #f>
+    %none = onnx.NoValue
+    %one = onnx.Constant dense<1> : tensor<1xi64> : tensor<1xi64>
+    %two = onnx.Constant dense<2> : tensor<1xi64> : tensor<1xi64>
+    %t = "onnx.Unsqueeze"(%f, %two) : (tensor<2x?xf32, #f>, tensor<1xi64>) -> tensor<2x?x1xf32, #t>
+    %s = "onnx.Unsqueeze"(%f, %one) : (tensor<2x?xf32, #f>, tensor<1xi64>) -> tensor<2x1x?xf32, #s>
+    %d = "onnx.Sub"(%t, %s) : (tensor<2x?x1xf32, #t>, tensor<2x1x?xf32, #s>) -> tensor<2x?x?xf32, #m>
+    %e = "onnx.Exp"(%d) : (tensor<2x?x?xf32, #m>) -> tensor<2x?x?xf32, #m>
+    %kt = "onnx.Transpose"(%k) {perm = array<i64: 0, 2, 1>} : (tensor<2x?x4xf32, #x>) -> tensor<2x4x?xf32, #k>
+    %c = "onnx.MatMul"(%q, %kt) : (tensor<2x?x4xf32, #x>, tensor<2x4x?xf32, #k>) -> tensor<2x?x?xf32, #m>
+    %w = "onnx.Mul"(%c, %e) : (tensor<2x?x?xf32, #m>, tensor<2x?x?xf32, #m>) -> tensor<2x?x?xf32, #m>
+    %l = "onnx.Trilu"(%w, %none) {upper = 0 : si64} : (tensor<2x?x?xf32, #m>, none) -> tensor<2x?x?xf32, #m>
+    %o = "onnx.MatMul"(%l, %v) : (tensor<2x?x?xf32, #m>, tensor<2x?x4xf32, #x>) -> tensor<2x?x4xf32, #x>
+    return %o : tensor<2x?x4xf32, #x>
+  }
+}
