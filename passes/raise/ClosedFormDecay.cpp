@@ -235,10 +235,13 @@ bool ClosedForm::finish() {
     }
     factors.push_back({terms[i].whole, Factor::Exponential, c});
   }
-  llvm::SmallDenseSet<unsigned> known(outer.begin(), outer.end());
-  known.insert(states.begin(), states.end());
+  auto isGate = [&](const Factor &f) {
+    return f.kind == Factor::Exponential && llvm::none_of(states, [&](unsigned it) { return on(f.e, it); });
+  };
+  bool gated = llvm::any_of(factors, [&](const Factor &f) { return isGate(f) && on(f.e, source); });
   for (Factor &f : factors) {
-    if (on(f.e, source)) {
+    // What an exponent has at all times alike, a bias, belongs to the gate: the maximum has it too.
+    if (on(f.e, source) || (gated && isGate(f) && !on(f.e, time))) {
       f.e = reader.substitute(f.e, {{source, Subscript::atom(time)}});
       right.push_back(f);
     } else {

@@ -24,7 +24,7 @@ def reference(q, k, v, i, f):
     return result
 
 
-def parallel(length, offset):
+def parallel(length, offset, bias=None):
     rng = np.random.default_rng(length)
     # Positive queries and keys: the normaliser does not cancel, so that the result is as exact as its terms.
     q, k = (rng.uniform(0.2, 1, (B, H, length, K)).astype(np.float32) for _ in range(2))
@@ -33,6 +33,9 @@ def parallel(length, offset):
     i += np.float32(offset)
     g = Graph()
     names = [g.input(n, x) for n, x in zip("qkvif", (q, k, v, i, f))]
+    if bias is not None:
+        names[3] = g.Add(names[3], bias)
+        i = i + bias
     total = g.CumSum(g.Neg(g.Softplus(g.Neg(names[4]))), np.int64(2))
     score = g.Add(g.Sub(g.Unsqueeze(total, g.ints(3)), g.Unsqueeze(total, g.ints(2))), g.Unsqueeze(names[3], g.ints(2)))
     mask = np.tril(np.ones((length, length), bool))
@@ -47,4 +50,10 @@ def parallel(length, offset):
 @pytest.mark.parametrize("length", [2, 5, 70])
 def test_parallel(tmp_path, length, offset):
     g, y, expected = parallel(length, offset)
+    check(tmp_path, g, [y], [expected], ["semiseparable"])
+
+
+def test_bias(tmp_path):
+    """A part of the gate that knows no time."""
+    g, y, expected = parallel(70, 0, np.array([20, -90, 100], np.float32).reshape(H, 1))
     check(tmp_path, g, [y], [expected], ["semiseparable"])
