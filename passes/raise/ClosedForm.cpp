@@ -91,7 +91,7 @@ std::optional<Subscript> ClosedForm::triangle(const Element &constant, bool hold
       strideT = stride, size = shape[a];
     else if (constant.at[a] == Subscript::atom(column))
       strideS = stride, size = shape[a];
-    else if (!constant.at[a].is(0))
+    else if (shape[a] != 1 && !constant.at[a].is(0))
       return std::nullopt;
   }
   if (!strideT || !strideS || space[row].n != Subscript(size) || space[column].n != Subscript(size))
@@ -443,6 +443,8 @@ bool ClosedForm::mixed(const Element &e, bool inverse, int depth) {
     nodes.push_back(op);
     return mixed({op->getOperand(0), at.at}, false, depth - 1);
   }
+  if (name == "Where" && decayMatrix(at))
+    return true;
   if (operands && name == "Where") {
     bool first = reader.number(plain(reader, (*operands)[2])) == 0.0,
          second = reader.number(plain(reader, (*operands)[1])) == 0.0;
@@ -489,6 +491,8 @@ bool ClosedForm::exponent(const Element &e, double coefficient, int depth) {
              exponent(o[1], name == "Add" ? coefficient : -coefficient, depth - 1);
     if (name == "Neg")
       return exponent(o[0], -coefficient, depth - 1);
+    if (haveSource && on(at, time) && on(at, source) && powerOfDistance(at, coefficient, false))
+      return true;
     if (name == "Mul" && haveSource && on(at, time) && on(at, source))
       for (int k : {0, 1})
         if (isDistance(o[k], 6) && !on(o[1 - k], time) && !on(o[1 - k], source)) {

@@ -72,6 +72,8 @@ private:
   std::optional<Subscript> position(const Element &e, int depth);
   bool takeCumulative();
   bool isDistance(const Element &e, int depth);
+  bool powerOfDistance(const Element &product, double coefficient, bool noNumberIsZero);
+  bool decayMatrix(const Element &e);
   /// The condition (or its opposite) as "index >= 0".
   std::optional<Subscript> condition(const Element &c, bool holds, unsigned row, unsigned column);
   std::optional<Subscript> triangle(const Element &constant, bool holds, unsigned row, unsigned column);

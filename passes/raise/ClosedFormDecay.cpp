@@ -24,7 +24,7 @@ bool ClosedForm::isDistance(const Element &e, int depth) {
         strideT = stride, size = shape[a];
       else if (at.at[a] == Subscript::atom(source))
         strideS = stride, size = shape[a];
-      else if (!at.at[a].is(0))
+      else if (shape[a] != 1 && !at.at[a].is(0))
         return false;
     }
     if (!numbers || !strideT || !strideS)
@@ -54,6 +54,62 @@ bool ClosedForm::isDistance(const Element &e, int depth) {
   return false;
 }
 
+/// An exponent c (t - s), c <= 0 a constant and the distance infinite where it is masked. No number comes of it where c
+/// is 0, in the masked part, which is as well when that counts as zero.
+bool ClosedForm::powerOfDistance(const Element &product, double coefficient, bool noNumberIsZero) {
+  auto operands = reader.operandsOf(product);
+  for (int k = 0; operands && reader.operatorOf(product) == "Mul" && k < 2; ++k) {
+    Element distance = plain(reader, (*operands)[k]), slope = plain(reader, (*operands)[1 - k]);
+    auto constant = slope.tensor.getDefiningOp<onnx::ConstantOp>();
+    auto branches = reader.operatorOf(distance) == "Where" ? reader.operandsOf(distance) : std::nullopt;
+    if (!constant || !branches || on(slope, time) || on(slope, source) ||
+        constant.getValue().getNumElements() > (1 << 20))
+      continue;
+    constexpr double inf = std::numeric_limits<double>::infinity();
+    bool first = reader.number(plain(reader, (*branches)[2])) == inf;
+    auto numbers = numbersOf(constant.getValue());
+    bool falls = numbers && llvm::all_of(*numbers, [&](double c) {
+                   return std::isfinite(c) && (noNumberIsZero ? c * coefficient <= 0 : c * coefficient < 0);
+                 });
+    if (!falls || first == (reader.number(plain(reader, (*branches)[1])) == inf) ||
+        !isDistance((*branches)[first ? 1 : 2], 6) || !mask((*branches)[0], first))
+      continue;
+    logDecay.push_back({coefficient, slope});
+    return true;
+  }
+  return false;
+}
+
+/// The exponential of that, 0 written for what is no number and something for the infinities that there are none of.
+bool ClosedForm::decayMatrix(const Element &e) {
+  Element at = e;
+  std::optional<Element> tested;
+  bool noNumberIsZero = false;
+  while (reader.operatorOf(at) == "Where") {
+    auto branches = reader.operandsOf(at);
+    Element test = branches ? plain(reader, (*branches)[0]) : Element();
+    StringRef name = branches ? reader.operatorOf(test) : "";
+    auto tests = reader.operandsOf(test);
+    for (int k = 0; name == "And" && tests && k < 2; ++k) // of one sign
+      if (Element inner = plain(reader, (*tests)[k]); reader.operatorOf(inner) == "IsInf") {
+        tests = reader.operandsOf(inner);
+        name = "IsInf";
+      }
+    if (!tests || (name != "IsNaN" && name != "IsInf") || (tested && !reader.equal(*tested, (*tests)[0])))
+      return false;
+    if (name == "IsNaN" && reader.number(plain(reader, (*branches)[1])) != 0.0)
+      return false;
+    noNumberIsZero |= name == "IsNaN";
+    tested = (*tests)[0];
+    nodes.push_back(at.tensor.getDefiningOp());
+    at = plain(reader, (*branches)[2]);
+  }
+  if (!tested || reader.operatorOf(at) != "Exp" || !reader.equal(*tested, at))
+    return false;
+  nodes.push_back(at.tensor.getDefiningOp());
+  return powerOfDistance(plain(reader, (*reader.operandsOf(at))[0]), 1, noNumberIsZero);
+}
+
 /// A constant c r^(t - s) for s <= t and zero elsewhere, per head.
 bool ClosedForm::matrix(const Element &constant) {
   auto value = constant.tensor.getDefiningOp<onnx::ConstantOp>().getValue();
@@ -67,7 +123,7 @@ bool ClosedForm::matrix(const Element &constant) {
       strideT = stride, size = shape[a];
     else if (atom == source)
       strideS = stride;
-    else if (constant.at[a].is(0))
+    else if (shape[a] == 1 || constant.at[a].is(0))
       continue;
     else if (atom && space.isIterator(*atom) && space[*atom].n == Subscript(shape[a]) && !found.head)
       found.head = *atom, strideH = stride, heads = shape[a];
