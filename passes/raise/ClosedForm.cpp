@@ -49,13 +49,14 @@ std::optional<Subscript> ClosedForm::position(const Element &e, int depth) {
     auto values = constant.getValue().getNumElements() <= (1 << 20) ? numbersOf(constant.getValue()) : std::nullopt;
     Subscript i;
     int moving = 0;
-    for (const Subscript &x : at.at)
-      if (!x.is(0))
-        i = x, ++moving;
     auto d = reader.dims(at.tensor);
-    for (auto [x, size] : llvm::zip(at.at, d))
-      if (x.is(0) && !size.is(1))
+    for (auto [x, size] : llvm::zip(at.at, d)) {
+      if (size.is(1))
+        continue;
+      if (x.is(0))
         return std::nullopt;
+      i = x, ++moving;
+    }
     if (!values || moving != 1 || values->size() < 2)
       return std::nullopt;
     double first = (*values)[0], step = (*values)[1] - first;
@@ -287,7 +288,14 @@ bool ClosedForm::sum(const Element &at, int depth) {
   return haveSource;
 }
 
-bool ClosedForm::takeInitial(const Element &e) {
+bool ClosedForm::takeInitial(const Element &e, const Element &sum) {
+  if (initial)
+    return false;
+  // What does not depend on time, beside a sum of which all factors at t stand outside: they carry both.
+  if (!on(e, time) && reader.operatorOf(plain(reader, sum)) == "CumSum") {
+    initial = e;
+    return true;
+  }
   // exp(cs(t)) times something that does not depend on time; proved against the decay at the end.
   Element at = plain(reader, e);
   if (reader.operatorOf(at) != "Mul")
@@ -296,7 +304,7 @@ bool ClosedForm::takeInitial(const Element &e) {
   for (int k = 0; operands && k < 2; ++k) {
     const Element &state = (*operands)[1 - k];
     Element f = plain(reader, (*operands)[k]);
-    if (on(state, time) || initial)
+    if (on(state, time))
       continue;
     if (reader.operatorOf(f) == "CumProd" || reader.operatorOf(f) == "Exp") {
       initial = state;
@@ -336,9 +344,18 @@ bool ClosedForm::top(const Element &e, int depth) {
     }
     bool first = temporal((*operands)[0], 8), second = !first && temporal((*operands)[1], 8);
     if (name == "Add") {
-      if (first == second || !takeInitial((*operands)[first ? 1 : 0]))
+      const Element &whole = (*operands)[first ? 0 : 1];
+      if (first == second || !takeInitial((*operands)[first ? 1 : 0], whole))
         return false;
-      return top((*operands)[first ? 0 : 1], depth - 1);
+      // What multiplies the sum alone is no part of what carries the initial state.
+      size_t before = factors.size();
+      double outside = scale;
+      scale = 1;
+      if (!top(whole, depth - 1) || scale == 0)
+        return false;
+      initialScale = 1 / scale;
+      scale *= outside;
+      return llvm::all_of(ArrayRef(factors).drop_front(before), [&](const Factor &f) { return on(f.e, source); });
     }
     if (name == "Div" && !first)
       return false;
@@ -349,6 +366,20 @@ bool ClosedForm::top(const Element &e, int depth) {
   return sum(at, depth);
 }
 
+/// A contraction that only multiplies: what it sums over has one element.
+static std::optional<Contraction> unitProduct(ElementReader &reader, const Element &at) {
+  auto c = reader.contraction(at);
+  std::map<unsigned, Subscript> ones;
+  for (unsigned it : c ? ArrayRef<unsigned>(c->summed) : ArrayRef<unsigned>()) {
+    if (!reader.space[it].n.is(1))
+      return std::nullopt;
+    ones[it] = 0;
+  }
+  for (Element &f : c ? MutableArrayRef<Element>(c->factors) : MutableArrayRef<Element>())
+    f = reader.substitute(f, ones);
+  return c;
+}
+
 /// A product without exponentials of which a factor can only be read through what moves the whole: a number times a
 /// stream that is then reversed, for example.
 static bool staysWhole(ElementReader &reader, const Element &e, bool moved, int depth) {
@@ -357,6 +388,10 @@ static bool staysWhole(ElementReader &reader, const Element &e, bool moved, int 
   auto operands = reader.operandsOf(at);
   if (depth == 0 || name == "Exp" || name == "CumProd" || name == "CumSum")
     return false;
+  if (auto outer = operands ? std::nullopt : unitProduct(reader, at)) {
+    operands = outer->factors;
+    name = "Mul";
+  }
   if (!operands || (name != "Mul" && name != "Div" && name != "Neg"))
     return moved;
   bool whole = false;
@@ -409,15 +444,10 @@ bool ClosedForm::mixed(const Element &e, bool inverse, int depth) {
     products.push_back({inverse ? -1. : 1., at, e});
     return true;
   }
-  if (auto c = both ? std::nullopt : reader.contraction(at);
-      c && llvm::all_of(c->summed, [&](unsigned it) { return space[it].n.is(1); })) {
-    std::map<unsigned, Subscript> ones; // an outer product
-    for (unsigned it : c->summed)
-      ones[it] = 0;
+  if (auto c = both ? std::nullopt : unitProduct(reader, at)) {
     nodes.push_back(op);
     scale = inverse ? scale / c->scale : scale * c->scale;
-    return llvm::all_of(c->factors,
-                        [&](const Element &f) { return mixed(reader.substitute(f, ones), inverse, depth - 1); });
+    return llvm::all_of(c->factors, [&](const Element &f) { return mixed(f, inverse, depth - 1); });
   }
   if (!both) {
     factors.push_back({e, inverse ? Factor::Reciprocal : Factor::Plain});

@@ -53,6 +53,7 @@ public:
   };
   llvm::SmallVector<Constant> constantDecay;
   std::optional<Element> initial;
+  double initialScale = 1; // of what the scale is taken out of
   /// The state itself, when the value reads it out: its element at t, and what of the scale belongs to it.
   std::optional<Element> state;
   double stateScale = 1;
@@ -68,7 +69,7 @@ private:
   bool mask(const Element &condition, bool holds);
   bool matrix(const Element &constant);
   bool finish();
-  bool takeInitial(const Element &e);
+  bool takeInitial(const Element &e, const Element &sum);
   std::optional<Subscript> position(const Element &e, int depth);
   bool takeCumulative();
   bool isDistance(const Element &e, int depth);

@@ -272,7 +272,7 @@ bool ClosedForm::finish() {
   if (!takeCumulative())
     return false;
   for (const Term &p : products) {
-    if (on(p.e, time) && on(p.e, source))
+    if ((on(p.e, time) && on(p.e, source)) || (initial && !on(p.e, source)))
       return false;
     factors.push_back({p.whole, p.coefficient < 0 ? Factor::Reciprocal : Factor::Plain});
   }
@@ -287,6 +287,10 @@ bool ClosedForm::finish() {
       continue;
     if (on(terms[i].e, time) && on(terms[i].e, source)) {
       why = "an exponent that is no difference of a cumulative sum";
+      return false;
+    }
+    if (initial && !on(terms[i].e, source)) {
+      why = "an initial state that has another decay than the sum";
       return false;
     }
     factors.push_back({terms[i].whole, Factor::Exponential, c});
@@ -313,7 +317,7 @@ bool ClosedForm::finish() {
       return false;
     }
   }
-  if (initial) {
+  if (initialDecay) {
     // exp(cs(t)) of the same g, or its cumulative product.
     Element f = *initialDecay;
     std::optional<Element> of;

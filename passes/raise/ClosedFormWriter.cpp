@@ -148,7 +148,7 @@ bool ClosedFormWriter::semiseparable() {
     add(7, gate, mapFor(gate, rows));
   if (form.initial) {
     AffineMap map;
-    Value x = product({Factor{*form.initial}}, with({k, *v}), 1, map);
+    Value x = product({Factor{*form.initial}}, with({k, *v}), form.initialScale, map);
     if (!x)
       return false;
     add(8, x, map);
@@ -314,7 +314,7 @@ bool ClosedFormWriter::selectiveScan() {
   stateDims.append(form.states);
   if (form.initial) {
     AffineMap map;
-    Value x = product({Factor{*form.initial}}, stateDims, 1, map);
+    Value x = product({Factor{*form.initial}}, stateDims, stateScale * form.initialScale, map);
     if (!x)
       return false;
     operands.push_back(x);

@@ -49,7 +49,7 @@ std::optional<std::vector<double>> Matrix::numbers(const Element &e, int depth) 
         strideT = stride;
       else if (at.at[a] == Subscript::atom(s))
         strideS = stride;
-      else if (!at.at[a].is(0))
+      else if (shape[a] != 1 && !at.at[a].is(0))
         return std::nullopt;
     }
     for (int64_t i = 0; i < size; ++i)
