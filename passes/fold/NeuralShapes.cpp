@@ -102,18 +102,46 @@ static LogicalResult reduction(Operation *op, Shapes &s) {
   return success();
 }
 
+/// LSTM, GRU and RNN. Every input has the sizes that its kernel reads.
 static LogicalResult recurrent(Operation *op, Shapes &s) {
   Dims x = s.dims(op->getOperand(0)), r = s.dims(op->getOperand(2));
   if (x.size() != 3 || r.size() != 3)
     return op->emitError("X and R must have rank 3");
+  StringRef name = op->getName().stripDialect();
+  int64_t gates = name == "RNN" ? 1 : name == "GRU" ? 3 : 4;
   bool batchFirst = onnx::intAttr(op, "layout");
-  AffineExpr directions = r[0], hidden = r[2], length = x[batchFirst ? 1 : 0], batch = x[batchFirst ? 0 : 1];
+  AffineExpr directions = s.constant(onnx::stringAttr(op, "direction") == "bidirectional" ? 2 : 1), hidden = r[2],
+             length = x[batchFirst ? 1 : 0], batch = x[batchFirst ? 0 : 1];
+  Dims states = batchFirst ? Dims{batch, directions, hidden} : Dims{directions, batch, hidden};
+  std::pair<StringRef, Dims> inputs[] = {{"X", x},
+                                         {"W", {directions, hidden * gates, x[2]}},
+                                         {"R", {directions, hidden * gates, hidden}},
+                                         {"B", {directions, hidden * (2 * gates)}},
+                                         {"sequence_lens", {batch}},
+                                         {"initial_h", states},
+                                         {"initial_c", states},
+                                         {"P", {directions, hidden * 3}}};
+  for (auto [operand, input] : llvm::zip(op->getOperands(), inputs)) {
+    if (onnx::isNone(operand))
+      continue;
+    Dims have = s.dims(operand);
+    auto [what, want] = input;
+    if (have.size() != want.size())
+      return op->emitError() << what << " must have rank " << want.size();
+    for (auto [axis, pair] : llvm::enumerate(llvm::zip_equal(have, want))) {
+      auto [is, should] = pair;
+      if (Shapes::asConstant(is) && Shapes::asConstant(should) && is != should)
+        return op->emitError() << what << " has size " << *Shapes::asConstant(is) << " along axis " << axis
+                               << ", which must be " << *Shapes::asConstant(should);
+      s.require(op, is, should);
+    }
+  }
   if (batchFirst)
     s.set(op->getResult(0), {batch, length, directions, hidden});
   else
     s.set(op->getResult(0), {length, directions, batch, hidden});
   for (unsigned i = 1; i < op->getNumResults(); ++i)
-    s.set(op->getResult(i), batchFirst ? Dims{batch, directions, hidden} : Dims{directions, batch, hidden});
+    s.set(op->getResult(i), states);
   return success();
 }
 
