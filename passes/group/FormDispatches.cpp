@@ -16,11 +16,16 @@ namespace ssm {
 #include "passes/group/Passes.h.inc"
 } // namespace ssm
 
+bool ssm::isHostCopy(Operation *op) {
+  constexpr size_t kManyParts = 16; // bufferisation is cubic in the parts of one tensor
+  StringRef name = op->getName().getStringRef();
+  return (name == "onnx.Concat" && op->getNumOperands() > kManyParts) ||
+         (name == "onnx.Split" && op->getNumResults() > kManyParts);
+}
+
 namespace {
 constexpr size_t kMaxMembers = 32, kMaxOperands = 16;
 constexpr int64_t kMaxInlineConstant = 16;
-/// Joins and splits of more parts are copies made by the host: bufferisation is cubic in the parts of one tensor.
-constexpr size_t kManyParts = 16;
 
 struct Group {
   SmallVector<Operation *> members;
@@ -50,12 +55,6 @@ bool isInlined(Value v) {
     return true;
   ElementsAttr value = onnx::constantValue(v);
   return value && value.getNumElements() <= kMaxInlineConstant && isa<DenseElementsAttr>(value);
-}
-
-bool isHostCopy(Operation *op) {
-  StringRef name = op->getName().getStringRef();
-  return (name == "onnx.Concat" && op->getNumOperands() > kManyParts) ||
-         (name == "onnx.Split" && op->getNumResults() > kManyParts);
 }
 
 /// The elements of a constant that dispatches take as symbols, so that slices that differ only in where they start are

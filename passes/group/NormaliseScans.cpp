@@ -1,9 +1,11 @@
 //===- NormaliseScans.cpp - sequential loops as onnx.Scan along axis 0 -----===//
-// Expects: @main after raise. Leaves: every ssm.recurrence as an onnx.Scan, and every onnx.Scan with all its axes 0,
+// Expects: @main after raise. Leaves: each ssm.recurrence whose step is a few operators with kernels, which will be one
+// dispatch, its constants in front of it; every other one as an onnx.Scan, and every onnx.Scan with all its axes 0,
 // between transposes, which is the form that the graph function runs. Linear in operators.
 //===----------------------------------------------------------------------===//
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "passes/group/Passes.h"
+#include "passes/lower/Registry.h"
 
 using namespace mlir;
 using namespace ssm;
@@ -131,6 +133,28 @@ void normalise(RecurrenceOp op) {
   replaceByScan(op, std::move(parts));
 }
 
+/// Whether the whole loop is one dispatch: each operator of a step has a kernel, none needs the host, and there are few
+/// enough of them, as the passes behind are quadratic in the size of a function.
+bool isOneDispatch(RecurrenceOp op) {
+  constexpr int64_t kMaxOperators = 64;
+  int64_t operators = 0;
+  for (Operation &o : op.getBody().front().without_terminator()) {
+    if (isa<onnx::ConstantOp, onnx::NoValueOp, onnx::DimsOp>(o))
+      continue;
+    if (!isa<onnx::OnnxDialect>(o.getDialect()) || o.getNumRegions() || !Registry::get().lookup(&o) || isHostCopy(&o) ||
+        drawsSeed(&o) || ++operators > kMaxOperators)
+      return false;
+  }
+  return true;
+}
+
+/// Constants of the body in front of the loop, where they are operands of the dispatch.
+void hoistConstants(RecurrenceOp op) {
+  for (Operation &o : llvm::make_early_inc_range(op.getBody().front()))
+    if (isa<onnx::ConstantOp>(o))
+      o.moveBefore(op);
+}
+
 struct NormaliseScansPass : ssm::impl::NormaliseScansBase<NormaliseScansPass> {
   void runOnOperation() override {
     auto main = getOperation().lookupSymbol<func::FuncOp>("main");
@@ -144,8 +168,10 @@ struct NormaliseScansPass : ssm::impl::NormaliseScansBase<NormaliseScansPass> {
     for (Operation *op : loops) {
       if (auto scan = dyn_cast<onnx::ScanOp>(op))
         normalise(scan);
+      else if (auto recurrence = cast<RecurrenceOp>(op); isOneDispatch(recurrence))
+        hoistConstants(recurrence);
       else
-        normalise(cast<RecurrenceOp>(op));
+        normalise(recurrence);
     }
   }
 };

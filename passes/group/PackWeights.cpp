@@ -45,6 +45,8 @@ struct PackWeights : ssm::impl::PackWeightsBase<PackWeights> {
   /// Panels of a constant; the user learns how many columns it has.
   Value panelsOf(Operation *user, Value constant, bool transposed) {
     OpBuilder b(user);
+    if (auto loop = dyn_cast<RecurrenceOp>(user->getParentOp()))
+      b.setInsertionPoint(loop); // its steps are one dispatch, which takes the panels
     auto type = cast<RankedTensorType>(constant.getType());
     SmallVector<int64_t> sizes(type.getShape().drop_back(2));
     ArrayRef<int64_t> matrix = type.getShape().take_back(2);

@@ -17,6 +17,11 @@ inline constexpr llvm::StringLiteral kSideAttr = "ssm.side";
 inline constexpr llvm::StringLiteral kArenaAttr = "ssm.arena";
 /// Module attribute with the name of each profile id.
 inline constexpr llvm::StringLiteral kProfileAttr = "ssm.profile";
+/// Whether the host copies the parts of a Concat or Split itself, as there are too many for a dispatch.
+bool isHostCopy(mlir::Operation *op);
+/// Whether a random operator needs a seed that is drawn at run time.
+bool drawsSeed(mlir::Operation *op);
+
 /// A constant as a library holds it (docs/internals.md, section 4), as it is or in panels.
 class StoredConstant {
 public:

@@ -50,9 +50,10 @@ def PackWeights : Pass<"ssm-pack-weights", "::mlir::ModuleOp"> {
 }
 
 def NormaliseScans : Pass<"ssm-normalise-scans", "::mlir::ModuleOp"> {
-  let summary = "makes every sequential loop an onnx.Scan along axis 0";
+  let summary = "makes sequential loops one dispatch or an onnx.Scan along axis 0";
   let description = [{
-    An ssm.recurrence becomes an onnx.Scan; sequences and outputs along another axis are transposed around the loop:
+    An ssm.recurrence whose step is a few operators with kernels stays, to be one dispatch; its constants move in front of it.
+    Every other one becomes an onnx.Scan; sequences and outputs along another axis are transposed around the loop:
 
         %f, %y = ssm.recurrence sequences(%x) initial(%h) {axes = [1], ...}
      -> %t = onnx.Transpose(%x) {perm = [1, 0, 2]} ; %f, %y = onnx.Scan(%h, %t) {num_scan_inputs = 1}

@@ -16,7 +16,7 @@ namespace ssm {
 } // namespace ssm
 
 /// A Dropout that does not say whether it trains does not.
-static bool drawsSeed(Operation *op) {
+bool ssm::drawsSeed(Operation *op) {
   StringRef name = op->getName().getStringRef();
   bool random = name.starts_with("onnx.Random") || name == "onnx.Multinomial" ||
                 (name == "onnx.Dropout" && !onnx::isNone(op->getOperand(2)));

@@ -105,6 +105,14 @@ LogicalResult concat(Operation *op, Emitter &e) {
   return success();
 }
 
+/// Whether elementwise operators of the same dispatch are all that reads a part, which then needs no copy.
+bool isReadInPlace(Value part) {
+  return llvm::all_of(part.getUsers(), [&](Operation *user) {
+    const Lowering *lowering = Registry::get().lookup(user);
+    return user->getBlock() == part.getParentBlock() && lowering && lowering->element;
+  });
+}
+
 LogicalResult splitOp(Operation *op, Emitter &e) {
   Tensor x = e.operand(op, 0);
   int64_t axis = normalAxis(onnx::intAttr(op, "axis"), x.rank());
@@ -114,11 +122,19 @@ LogicalResult splitOp(Operation *op, Emitter &e) {
     RankedTensorType result = Emitter::resultType(op, i);
     if (!result)
       return op->emitError("every output of Split must have a name");
-    e.setResult(op, i, e.generate(result, [&](Scalar &, ValueRange idx) {
-      SmallVector<Value> from(idx);
-      from[axis] = q.add(idx[axis], at);
-      return e.at(x, from);
-    }));
+    if (isReadInPlace(op->getResult(i))) {
+      SmallVector<OpFoldResult> offsets(x.rank(), e.b.getIndexAttr(0)), strides(x.rank(), e.b.getIndexAttr(1));
+      offsets[axis] = at;
+      e.setResult(op, i,
+                  tensor::ExtractSliceOp::create(e.b, e.loc, storageTensor(result), x.value, offsets, e.sizes(result),
+                                                 strides));
+    } else {
+      e.setResult(op, i, e.generate(result, [&](Scalar &, ValueRange idx) {
+        SmallVector<Value> from(idx);
+        from[axis] = q.add(idx[axis], at);
+        return e.at(x, from);
+      }));
+    }
     at = q.add(at, e.size(onnx::getDimExpr(result, axis)));
   }
   return success();

@@ -56,3 +56,28 @@ def test_swapped_carries(tmp_path):
             p, q = q, p + xs[t]
         np.testing.assert_array_equal(got[0], p)
         np.testing.assert_array_equal(got[1], q)
+
+
+def test_parts_of_a_step(tmp_path):
+    """Parts of a Split that elementwise operators read where they are, and others that are copied."""
+    h, x, w = tensor("f32", [3, 4]), tensor("f32", ["s0", 3, 8]), tensor("f32", [4, 4])
+    wide = tensor("f32", [3, 8])
+    body = f"""  %no = onnx.NoValue
+  %r0, %r1 = ssm.recurrence sequences(%a0 : {x}) initial(%a1 : {h}) {{axes = array<i64: 0>, output_axes = array<i64: 0>}}
+      -> finals({h}) outputs({tensor("f32", ["s0", 3, 4])}) {{
+    ^bb0(%xt: {wide}, %ht: {h}):
+      %p:2 = "onnx.Split"(%xt, %no) {{axis = 1 : si64, num_outputs = 2 : si64}} : ({wide}, none) -> ({h}, {h})
+      %m = "onnx.MatMul"(%p#1, %a2) : ({h}, {w}) -> {h}
+      %s = "onnx.Mul"(%p#0, %ht) : ({h}, {h}) -> {h}
+      %n = "onnx.Add"(%s, %m) : ({h}, {h}) -> {h}
+      ssm.yield %n, %p#1 : {h}, {h}
+  }}"""
+    f32 = lambda *dims: ("f32", list(dims))
+    compiled = Dispatch(tmp_path, body, [f32("s0", 3, 8), f32(3, 4), f32(4, 4)], [f32(3, 4), f32("s0", 3, 4)], 1)
+    rng = np.random.default_rng(0)
+    xs, h0, weight = (rng.uniform(-1, 1, s).astype(np.float32) for s in [(6, 3, 8), (3, 4), (4, 4)])
+    got, want = compiled([xs, h0, weight], [6]), h0.astype(np.float64)
+    for t in range(6):
+        want = xs[t, :, :4] * want + xs[t, :, 4:] @ weight.astype(np.float64)
+    np.testing.assert_allclose(got[0], want, rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(got[1], xs[:, :, 4:])

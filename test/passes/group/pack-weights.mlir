@@ -37,6 +37,26 @@ func.func @main(%x: tensor<3x2xf32>) -> tensor<3x40xf32> {
 
 // -----
 
+// What a step of a recurrence reads is packed in front of the loop.
+// CHECK-LABEL: func @main
+// CHECK: %[[P:.*]] = ssm.pack %{{.*}} transposed : tensor<40x40xf32> -> tensor<2x40x32xf32>
+// CHECK: ssm.recurrence
+// CHECK: onnx.Gemm{{.*}}(%{{.*}}, %[[P]], %{{.*}}) {{.*}}ssm.columns = 40
+func.func @main(%x: tensor<5x3x40xf32>, %h: tensor<3x40xf32>) -> tensor<3x40xf32> {
+  %w = "onnx.Constant"() {value = dense<1.0> : tensor<40x40xf32>} : () -> tensor<40x40xf32>
+  %f = ssm.recurrence sequences(%x : tensor<5x3x40xf32>) initial(%h : tensor<3x40xf32>)
+      {axes = array<i64: 0>, output_axes = array<i64>} -> finals(tensor<3x40xf32>) {
+  ^bb0(%xt: tensor<3x40xf32>, %ht: tensor<3x40xf32>):
+    %no = onnx.NoValue
+    %m = "onnx.Gemm"(%ht, %w, %no) {transB = 1 : si64} : (tensor<3x40xf32>, tensor<40x40xf32>, none) -> tensor<3x40xf32>
+    %n = "onnx.Add"(%xt, %m) : (tensor<3x40xf32>, tensor<3x40xf32>) -> tensor<3x40xf32>
+    ssm.yield %n : tensor<3x40xf32>
+  }
+  return %f : tensor<3x40xf32>
+}
+
+// -----
+
 // Not packed: an argument, a constant with few columns, a stack of matrices.
 // CHECK-LABEL: func @main
 // CHECK-NOT: ssm.pack
