@@ -3,9 +3,9 @@
 // ONNX LSTM-22, GRU-22 and RNN-22 hold: directions, activations with alpha and beta, clip, peepholes, coupled input and
 // forget gates, linear_before_reset, layout, sequence lengths (a finished sequence keeps its state and gives zeros).
 //===----------------------------------------------------------------------===//
+#include "dialects/Onnx/Activations.h"
 #include "dialects/Onnx/OnnxDialect.h"
 #include "dialects/Ssm/SsmDialect.h"
-#include "llvm/ADT/StringExtras.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -19,12 +19,7 @@ using Cmp = Scalar::Compare;
 using Pred = arith::CmpIPredicate;
 using It = utils::IteratorType;
 
-struct Activation {
-  std::string name;
-  double alpha, beta;
-};
-
-Value activate(Scalar &s, const Activation &a, Value x, Type k) {
+Value activate(Scalar &s, const onnx::Activation &a, Value x, Type k) {
   auto c = [&](double v) { return s.constant(k, v); };
   auto sigmoid = [&](Value v) { return s.div(c(1), s.add(c(1), s.apply<math::ExpOp>(s.neg(v, k)), k), k); };
   StringRef n = a.name;
@@ -49,37 +44,6 @@ Value activate(Scalar &s, const Activation &a, Value x, Type k) {
   if (n == "softsign")
     return s.div(x, s.add(c(1), s.abs(x, k), k), k);
   return s.add(s.max(x, c(0), k), s.apply<math::Log1pOp>(s.apply<math::ExpOp>(s.neg(s.abs(x, k), k))), k); // softplus
-}
-
-/// f, g, h of each direction, with ONNX's defaults for what is not given.
-FailureOr<SmallVector<Activation>> activationsOf(Operation *op, ArrayRef<StringRef> defaults, int64_t directions) {
-  SmallVector<Activation> out;
-  auto names = op->getAttrOfType<ArrayAttr>("activations");
-  auto floats = [&](StringRef name) {
-    auto a = op->getAttrOfType<DenseF32ArrayAttr>(name);
-    return a ? SmallVector<float>(a.asArrayRef()) : SmallVector<float>();
-  };
-  SmallVector<float> alphas = floats("activation_alpha"), betas = floats("activation_beta");
-  size_t nextAlpha = 0, nextBeta = 0;
-  static const std::pair<StringRef, std::pair<double, double>> known[] = {
-      {"sigmoid", {0, 0}}, {"tanh", {0, 0}}, {"relu", {0, 0}}, {"affine", {1, 0}}, {"leakyrelu", {0.01, 0}},
-      {"thresholdedrelu", {1, 0}}, {"scaledtanh", {1, 1}}, {"hardsigmoid", {0.2, 0.5}}, {"elu", {1, 0}},
-      {"softsign", {0, 0}}, {"softplus", {0, 0}}};
-  for (size_t i = 0; i < defaults.size() * directions; ++i) {
-    std::string name = names && i < names.size() ? cast<StringAttr>(names[i]).getValue().lower()
-                                                 : defaults[i % defaults.size()].str();
-    const auto *found = llvm::find_if(known, [&](const auto &k) { return k.first == name; });
-    if (found == std::end(known))
-      return op->emitError("activation '") << name << "' is not known";
-    Activation a{name, found->second.first, found->second.second};
-    bool takesAlpha = a.alpha != 0 || name == "affine", takesBeta = a.beta != 0 || name == "affine";
-    if (takesAlpha && nextAlpha < alphas.size())
-      a.alpha = alphas[nextAlpha++];
-    if (takesBeta && nextBeta < betas.size())
-      a.beta = betas[nextBeta++];
-    out.push_back(a);
-  }
-  return out;
 }
 
 enum class Cell { Rnn, Gru, Lstm };
@@ -109,7 +73,7 @@ private:
   AffineExpr columns; // gates * hidden
   double clip;
   Value length, batch, hidden;
-  SmallVector<Activation> activations;
+  SmallVector<onnx::Activation> activations;
   RankedTensorType state;
   SmallVector<Value> lastH, lastC;
 };
@@ -147,7 +111,7 @@ Value Recurrent::bias(Scalar &s, int64_t d, Value row) {
 
 Value Recurrent::emitDirection(int64_t d, bool reverse, Value y) {
   int64_t gates = cell == Cell::Rnn ? 1 : cell == Cell::Gru ? 3 : 4;
-  const Activation *act = &activations[d * (cell == Cell::Rnn ? 1 : cell == Cell::Gru ? 2 : 3)];
+  const onnx::Activation *act = &activations[d * (cell == Cell::Rnn ? 1 : cell == Cell::Gru ? 2 : 3)];
   auto initial = [&](Tensor from) {
     return e.generate(state, [&](Scalar &s, ValueRange i) -> Value {
       if (!from)
@@ -289,14 +253,7 @@ LogicalResult Recurrent::lower() {
   columns = packed ? getAffineConstantExpr(packed.getInt(), op->getContext()) : onnx::getDimExpr(r.type, 1);
   StringRef direction = onnx::stringAttr(op, "direction", "forward");
   int64_t directions = direction == "bidirectional" ? 2 : 1;
-  SmallVector<StringRef> defaults;
-  if (cell == Cell::Lstm)
-    defaults = {"sigmoid", "tanh", "tanh"};
-  else if (cell == Cell::Gru)
-    defaults = {"sigmoid", "tanh"};
-  else
-    defaults = {"tanh"};
-  auto found = activationsOf(op, defaults, directions);
+  auto found = onnx::activationsOf(op, directions);
   if (failed(found))
     return failure();
   activations = *found;

@@ -79,7 +79,16 @@ def RaiseOperators : Pass<"ssm-raise-operators", "::mlir::ModuleOp"> {
   let description = [{
     onnx.LinearAttention, with each of its update rules, becomes one ssm.semiseparable: scale goes to the query, the rate of
     the delta rules to the key and to the erased direction, query heads that share a state become a dim of their own.
-    onnx.CausalConvWithState becomes ssm.causal_conv, its activation stays outside.
+    onnx.CausalConvWithState becomes ssm.causal_conv, its activation stays outside. onnx.LSTM, GRU and RNN become one
+    ssm.recurrence for each direction, with every attribute:
+
+        %y, %h = onnx.RNN(%x, %w, %r, %b)
+     -> %in = onnx.Gemm(%x, %w, %bias) {transB = 1}                    all steps at once
+        %h, %y = ssm.recurrence sequences(%in) initial(%zero) {
+          ^bb0(%xt, %ht): onnx.Tanh(onnx.Add(%xt, onnx.Gemm(%ht, %r) {transB = 1}))
+        }
+
+    With sequence_lens a step keeps the states of the sequences that have ended.
   }];
   let dependentDialects = ["::ssm::SsmDialect", "::ssm::onnx::OnnxDialect"];
 }

@@ -1,6 +1,7 @@
 //===- RaiseOperators.cpp - operators that are sequence mixers -------------===//
-// Expects: @main after fold. Leaves: no onnx.CausalConvWithState, each is one ssm.causal_conv; and no
-// onnx.LinearAttention, each is one ssm.semiseparable, for every update rule:
+// Expects: @main after fold. Leaves: no onnx.CausalConvWithState, each is one ssm.causal_conv; no onnx.LSTM, GRU and
+// RNN with states, each is an ssm.recurrence for each direction (RecurrentOperators.cpp); and no onnx.LinearAttention,
+// each is one ssm.semiseparable, for every update rule:
 //
 //   linear        S = S + k v^T                         gated        S = e^g S + k v^T
 //   delta         S = S + b k (v - S^T k)^T             gated_delta  S = e^g S + b k (v - e^g S^T k)^T
@@ -8,9 +9,10 @@
 // The delta rules are a rank-one erasure: S - b k (S^T k)^T = S + (-b k) k^T S, with k e^g where the state has decayed.
 //===----------------------------------------------------------------------===//
 #include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "passes/raise/Operands.h"
 #include "passes/raise/Passes.h"
 #include "passes/raise/Provenance.h"
+#include "passes/raise/RecurrentOperators.h"
+#include "passes/raise/Tensors.h"
 
 using namespace mlir;
 using namespace ssm;
@@ -21,48 +23,6 @@ namespace ssm {
 } // namespace ssm
 
 namespace {
-/// Builds onnx ops on tensors of symbolic sizes.
-struct Tensors {
-  OpBuilder &b;
-  Location loc;
-
-  static RankedTensorType typeOf(Value v) { return cast<RankedTensorType>(v.getType()); }
-  Value make(StringRef name, ValueRange operands, RankedTensorType type, ArrayRef<NamedAttribute> attributes = {}) {
-    OperationState state(loc, ("onnx." + name).str(), operands, {type}, attributes);
-    return b.create(state)->getResult(0);
-  }
-  Value reshape(Value v, ArrayRef<AffineExpr> dims) {
-    return reshapeTo(b, loc, v, onnx::withDims(typeOf(v).getElementType(), dims));
-  }
-  Value number(double value, Type element) {
-    auto type = RankedTensorType::get({}, element);
-    auto attr = DenseElementsAttr::get(type, b.getFloatAttr(element, value));
-    return onnx::ConstantOp::create(b, loc, type, attr);
-  }
-  /// Arithmetic that the operator does not round to half precision is done in f32.
-  Value wide(Value v) {
-    auto type = typeOf(v);
-    if (!type.getElementType().isF16() && !type.getElementType().isBF16())
-      return v;
-    auto to = b.getNamedAttr("to", IntegerAttr::get(b.getIntegerType(64, true), 1));
-    return make("Cast", {v}, onnx::withDims(b.getF32Type(), onnx::getDimExprs(type)), to);
-  }
-  /// A size as a number, a vector of one.
-  Value sizeOf(AffineExpr size, Type element) {
-    int64_t symbols = 0;
-    size.walk([&](AffineExpr part) {
-      if (auto s = dyn_cast<AffineSymbolExpr>(part))
-        symbols = std::max<int64_t>(symbols, s.getPosition() + 1);
-    });
-    auto map = AffineMap::get(0, symbols, {size}, b.getContext());
-    Value v = onnx::DimsOp::create(b, loc, RankedTensorType::get({1}, b.getI64Type()), AffineMapAttr::get(map));
-    auto to = b.getNamedAttr("to", IntegerAttr::get(b.getIntegerType(64, true), element.isF64() ? 11 : 1));
-    return make("Cast", {v}, RankedTensorType::get({1}, element), to);
-  }
-  /// x * y, y of size 1 in some axes.
-  Value mul(Value x, Value y) { return make("Mul", {x, y}, typeOf(x)); }
-};
-
 LogicalResult raiseLinearAttention(Operation *op) {
   OpBuilder b(op);
   MLIRContext *context = op->getContext();
@@ -238,11 +198,13 @@ struct RaiseOperatorsPass : ssm::impl::RaiseOperatorsBase<RaiseOperatorsPass> {
     SmallVector<Operation *> found;
     getOperation().walk([&](Operation *op) {
       StringRef name = op->getName().getStringRef();
-      if (name == "onnx.LinearAttention" || name == "onnx.CausalConvWithState")
+      if (name == "onnx.LinearAttention" || name == "onnx.CausalConvWithState" || isRecurrentOperator(op))
         found.push_back(op);
     });
     for (Operation *op : found)
-      if (failed(op->getName().stripDialect() == "LinearAttention" ? raiseLinearAttention(op) : raiseCausalConv(op)))
+      if (failed(isRecurrentOperator(op)                             ? raiseRecurrent(op)
+                 : op->getName().stripDialect() == "LinearAttention" ? raiseLinearAttention(op)
+                                                                     : raiseCausalConv(op)))
         signalPassFailure();
   }
 };

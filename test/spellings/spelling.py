@@ -32,8 +32,10 @@ class Graph:
 
     def constant(self, array):
         array = np.asarray(array)
-        if array.dtype == np.float64:
-            array = array.astype(np.float32)
+        return self.constant_of(array.astype(np.float32) if array.dtype == np.float64 else array)
+
+    def constant_of(self, array):
+        """The array in its own type."""
         name = self.name()
         self.initializers.append(numpy_helper.from_array(array, name))
         return name
