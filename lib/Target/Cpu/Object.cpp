@@ -1,89 +1,23 @@
 //===- Object.cpp - objects and libraries for the CPU ----------------------===//
 #include "lib/Target/Cpu/Cpu.h"
 #include "mlir/IR/Diagnostics.h"
-#include "llvm/IR/InstIterator.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
 #include "llvm/MC/MCSubtargetInfo.h"
 #include "llvm/MC/TargetRegistry.h"
 #include "llvm/Passes/PassBuilder.h"
 #include "llvm/Support/FileSystem.h"
-#include "llvm/Support/FileUtilities.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Program.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
 #include "llvm/TargetParser/Host.h"
-#include "llvm/Transforms/Utils/Cloning.h"
 
 using namespace mlir;
 using namespace ssm;
 
 /// Networks have far fewer: equal operators share a function.
 constexpr int64_t kManyFunctions = 500;
-/// Calls in one function, from which on its registers are given out in one sweep: the allocator that weighs live ranges
-/// takes time quadratic in them. Only the host code of a graph of thousands of dispatches is so long.
-constexpr int64_t kManyCalls = 4000;
-
-static bool isLong(const llvm::Function &f) {
-  return llvm::count_if(llvm::instructions(f), [](const llvm::Instruction &i) { return isa<llvm::CallBase>(i); }) >
-         kManyCalls;
-}
-
-/// Moves the long functions into a module of their own, or returns null where there are none.
-static std::unique_ptr<llvm::Module> takeLongFunctions(llvm::Module &module) {
-  llvm::DenseSet<const llvm::GlobalValue *> taken;
-  for (const llvm::Function &f : module)
-    if (!f.isDeclaration() && isLong(f))
-      taken.insert(&f);
-  if (taken.empty())
-    return nullptr;
-  // What is local has to be seen from the other object; the linker keeps it inside the library.
-  for (llvm::GlobalValue &v : module.global_values()) {
-    if (!v.hasLocalLinkage())
-      continue;
-    v.setName("ssm.local." + v.getName());
-    v.setLinkage(llvm::GlobalValue::ExternalLinkage);
-    v.setVisibility(llvm::GlobalValue::HiddenVisibility);
-  }
-  llvm::ValueToValueMapTy map;
-  auto moved = llvm::CloneModule(module, map, [&](const llvm::GlobalValue *v) { return taken.contains(v); });
-  for (llvm::Function &f : module)
-    if (taken.contains(&f))
-      f.deleteBody();
-  return moved;
-}
-
-static LogicalResult generate(llvm::Module &module, llvm::TargetMachine &machine, StringRef path, Location loc) {
-  std::error_code ec;
-  llvm::raw_fd_ostream os(path, ec);
-  if (ec)
-    return emitError(loc) << "cannot write '" << path << "': " << ec.message();
-  llvm::legacy::PassManager codegen;
-  if (machine.addPassesToEmitFile(codegen, os, nullptr, llvm::CodeGenFileType::ObjectFile))
-    return emitError(loc) << "the target cannot write objects";
-  codegen.run(module);
-  return success();
-}
-
-static FailureOr<std::string> findLinker(Location loc) {
-  if (llvm::sys::fs::exists(SSM_LLD))
-    return std::string(SSM_LLD);
-  if (auto found = llvm::sys::findProgramByName("ld.lld"))
-    return *found;
-  return emitError(loc) << "the linker ld.lld is not installed";
-}
-
-/// Makes one object of two.
-static LogicalResult joinObjects(StringRef first, StringRef second, StringRef output, Location loc) {
-  FailureOr<std::string> linker = findLinker(loc);
-  if (failed(linker))
-    return failure();
-  std::string error;
-  if (llvm::sys::ExecuteAndWait(*linker, {*linker, "-r", "-o", output, first, second}, std::nullopt, {}, 0, 0, &error))
-    return emitError(loc) << "joining objects failed: " << error;
-  return success();
-}
 
 LogicalResult ssm::emitObject(llvm::Module &module, const CpuOptions &options, StringRef path, Location loc) {
   llvm::InitializeAllTargetInfos();
@@ -144,23 +78,25 @@ LogicalResult ssm::emitObject(llvm::Module &module, const CpuOptions &options, S
   auto pipeline = options.optLevel == 0 ? builder.buildO0DefaultPipeline(passLevel)
                                         : builder.buildPerModuleDefaultPipeline(passLevel);
   pipeline.run(module, mam);
-  std::unique_ptr<llvm::Module> longFunctions = takeLongFunctions(module);
-  if (!longFunctions)
-    return generate(module, *machine, path, loc);
-  std::string kernels = path.str() + ".kernels", host = path.str() + ".host";
-  llvm::FileRemover removeKernels(kernels), removeHost(host);
-  if (failed(generate(module, *machine, kernels, loc)))
-    return failure();
-  machine->setOptLevel(llvm::CodeGenOptLevel::None);
-  if (failed(generate(*longFunctions, *machine, host, loc)))
-    return failure();
-  return joinObjects(kernels, host, path, loc);
+  std::error_code ec;
+  llvm::raw_fd_ostream os(path, ec);
+  if (ec)
+    return emitError(loc) << "cannot write '" << path << "': " << ec.message();
+  llvm::legacy::PassManager codegen;
+  if (machine->addPassesToEmitFile(codegen, os, nullptr, llvm::CodeGenFileType::ObjectFile))
+    return emitError(loc) << "the target cannot write objects";
+  codegen.run(module);
+  return success();
 }
 
 LogicalResult ssm::linkLibrary(ArrayRef<std::string> objects, StringRef runtime, StringRef output, Location loc) {
-  FailureOr<std::string> linker = findLinker(loc);
-  if (failed(linker))
-    return failure();
+  std::string linker = SSM_LLD;
+  if (!llvm::sys::fs::exists(linker)) {
+    auto found = llvm::sys::findProgramByName("ld.lld");
+    if (!found)
+      return emitError(loc) << "the linker ld.lld is not installed";
+    linker = *found;
+  }
   SmallString<128> script, log;
   if (llvm::sys::fs::createTemporaryFile("ssm-exports", "map", script) ||
       llvm::sys::fs::createTemporaryFile("ssm-link", "log", log))
@@ -173,7 +109,7 @@ LogicalResult ssm::linkLibrary(ArrayRef<std::string> objects, StringRef runtime,
   }
   std::string version = ("--version-script=" + script).str(), omp = "-L" SSM_OMP_DIR;
   std::string builtins = SSM_LLVM_DIR "/lib/clang/22/lib/linux/libclang_rt.builtins-x86_64.a";
-  SmallVector<StringRef> args = {*linker, "-shared", "-z", "defs", "--gc-sections", version, "-o", output};
+  SmallVector<StringRef> args = {linker, "-shared", "-z", "defs", "--gc-sections", version, "-o", output};
   args.append(objects.begin(), objects.end());
   args.append({"--whole-archive", runtime, "--no-whole-archive"});
   if (llvm::sys::fs::exists(builtins))
@@ -181,7 +117,7 @@ LogicalResult ssm::linkLibrary(ArrayRef<std::string> objects, StringRef runtime,
   args.append({omp, "-lomp", "-L/usr/lib/x86_64-linux-gnu", "-L/lib/x86_64-linux-gnu", "-lm", "-lc"});
   std::string error;
   std::optional<StringRef> redirects[] = {std::nullopt, StringRef(log), StringRef(log)};
-  int rc = llvm::sys::ExecuteAndWait(*linker, args, std::nullopt, redirects, 0, 0, &error);
+  int rc = llvm::sys::ExecuteAndWait(linker, args, std::nullopt, redirects, 0, 0, &error);
   std::string text;
   if (auto buffer = llvm::MemoryBuffer::getFile(log))
     text = (*buffer)->getBuffer().str();
