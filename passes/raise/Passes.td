@@ -12,6 +12,22 @@ def SimplifySizes : Pass<"ssm-simplify-sizes", "::mlir::ModuleOp"> {
   let dependentDialects = ["::ssm::SsmDialect", "::ssm::onnx::OnnxDialect"];
 }
 
+def StackWrites : Pass<"ssm-stack-writes", "::mlir::ModuleOp"> {
+  let summary = "turns writes of the slices of a buffer into a Concat";
+  let description = [{
+    What steps or chunks give is often written into a buffer of zeros, slice by slice:
+
+        %1 = onnx.ScatterElements(%zeros, 0, %y0) {axis = 2}
+        %2 = onnx.ScatterElements(%1, 1, %y1) {axis = 2}       ->      %y = onnx.Concat(%y0, %y1, %y2) {axis = 2}
+        %y = onnx.ScatterElements(%2, 2, %y2) {axis = 2}
+
+    Along one axis, in any order, without overlap, nothing read in between. What is not written stays what it was; a buffer
+    that may be too short at run time gets a check. Linear in the writes.
+  }];
+  let dependentDialects = ["::ssm::SsmDialect", "::ssm::onnx::OnnxDialect"];
+  let statistics = [Statistic<"writes", "writes", "writes that became operands of a Concat">];
+}
+
 def Reroll : Pass<"ssm-reroll", "::mlir::ModuleOp"> {
   let summary = "turns unrolled recurrences into sequence mixers";
   let description = [{

@@ -5,6 +5,7 @@ using namespace ssm;
 
 void ssm::buildRaisePipeline(mlir::OpPassManager &pm) {
   pm.addPass(createSimplifySizes());
+  pm.addPass(createStackWrites());
   pm.addPass(createRaiseChunks());
   pm.addPass(createRaiseLoops());
   pm.addPass(createReroll());

@@ -237,8 +237,10 @@ void RaiseChunksPass::raiseUnrolled(Block &block) {
       if (!inverses)
         inverses = inversesOf(block);
       std::string why;
-      if (raiseUnrolledChunks(concat, chain, *inverses, sizes, why))
+      if (raiseUnrolledChunks(concat, chain, *inverses, sizes, why)) {
+        llvm::erase_if(notes, [&](auto &note) { return note.first == concat; });
         break;
+      }
       if (!why.empty())
         notes.push_back({concat, why});
     }
