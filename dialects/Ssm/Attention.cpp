@@ -8,6 +8,10 @@ using namespace ssm;
 int64_t AttentionOp::getTimeDim() { return numIterationDims(*this) - 4; }
 ValueRange AttentionOp::getInitialStates() { return {}; }
 ValueRange AttentionOp::getFinalStates() { return {}; }
+// What belongs to a query is the same in every tile of the values' columns.
+bool AttentionOp::isParallelLoop(int64_t loop) {
+  return loop <= getTimeDim() || (loop == getTimeDim() + 3 && getNumResults() == 1);
+}
 SmallVector<StringRef> AttentionOp::getForms() { return {"materialised", "online"}; }
 
 double AttentionOp::getCost(StringRef form, ArrayRef<int64_t> sizes) {

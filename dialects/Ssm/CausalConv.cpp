@@ -4,9 +4,30 @@
 using namespace mlir;
 using namespace ssm;
 
+static constexpr unsigned History = 3; // among the groups of operands
+
 int64_t CausalConvOp::getTimeDim() { return numIterationDims(*this) - 2; }
-ValueRange CausalConvOp::getInitialStates() { return getODSOperands(3); }
+ValueRange CausalConvOp::getInitialStates() { return getODSOperands(History); }
 ValueRange CausalConvOp::getFinalStates() { return getODSResults(1); }
+std::optional<StateGroups> CausalConvOp::getStateGroups() { return stateGroups(*this, History, 1); }
+SmallVector<TypedAttr> CausalConvOp::getNeutralStates() {
+  return {Builder(getContext()).getZeroAttr(getElementTypeOrSelf(getInput().getType()))};
+}
+// The history is one shorter than the taps, the last dim.
+AffineExpr CausalConvOp::getStateSize(int64_t loop) {
+  AffineExpr size = getAffineDimExpr(0, getContext());
+  return loop + 1 == numIterationDims(*this) ? size - 1 : size;
+}
+LoopAccesses CausalConvOp::getLoopAccesses() {
+  LoopAccesses accesses = mappedAccesses(*this);
+  AffineExpr taps = getAffineDimExpr(numIterationDims(*this) - 1, getContext());
+  auto dropTaps = [&](LoopAccess &access) { llvm::replace(access, taps, AffineExpr()); };
+  if (getHistory())
+    dropTaps(accesses.operands[getODSOperandIndexAndLength(History).first]);
+  for (LoopAccess &final : llvm::drop_begin(accesses.results))
+    dropTaps(final);
+  return accesses;
+}
 SmallVector<StringRef> CausalConvOp::getForms() { return {"convolution"}; }
 
 double CausalConvOp::getCost(StringRef form, ArrayRef<int64_t> sizes) {
@@ -30,7 +51,7 @@ LogicalResult CausalConvOp::verify() {
   if (failed(verifyOver(*this, "weight", operandMap(*this, 1), pj, {j}, "j and a subset of p")) ||
       failed(verifyOver(*this, "bias", operandMap(*this, 2), p, {}, "a subset of p"))) // C2
     return failure();
-  if (failed(verifyOver(*this, "history", operandMap(*this, 3), pj, {j}, "(p, j)")) ||
+  if (failed(verifyOver(*this, "history", operandMap(*this, History), pj, {j}, "(p, j)")) ||
       failed(verifyOver(*this, "final_history", resultMap(*this, 1), pj, pj, "(p, j)"))) // C3
     return failure();
   if (auto taps = dyn_cast<AffineConstantExpr>(iterationSizes(*this)[j]); taps && taps.getValue() < 1) // C4

@@ -234,15 +234,18 @@ static SmallVector<int64_t> knownSizes(Operation *op) {
   return sizes;
 }
 
-static StringRef cheapest(Operation *op, SmallVector<int64_t> sizes) {
-  for (int64_t &s : sizes)
-    if (ShapedType::isDynamic(s))
-      s = kNominalSize;
+static SmallVector<std::pair<StringRef, double>> costs(Operation *op, SmallVector<int64_t> sizes) {
+  llvm::replace(sizes, ShapedType::kDynamic, kNominalSize);
   auto mixer = cast<SequenceMixerOpInterface>(op);
-  SmallVector<StringRef> forms = mixer.getForms();
-  return *llvm::min_element(
-      forms, [&](StringRef a, StringRef b) { return mixer.getCost(a, sizes) < mixer.getCost(b, sizes); });
+  return llvm::map_to_vector(mixer.getForms(),
+                             [&](StringRef form) { return std::pair(form, mixer.getCost(form, sizes)); });
 }
+
+static StringRef cheapest(Operation *op, SmallVector<int64_t> sizes) {
+  return llvm::min_element(costs(op, std::move(sizes)), llvm::less_second())->first;
+}
+
+SmallVector<std::pair<StringRef, double>> ssm::formCosts(Operation *op) { return costs(op, knownSizes(op)); }
 
 StringRef ssm::preferredForm(Operation *op) {
   if (auto form = op->getAttrOfType<StringAttr>("form"))
@@ -257,6 +260,22 @@ StringRef ssm::shortForm(Operation *op) {
     return {};
   length = 1;
   return cheapest(op, sizes);
+}
+
+LoopAccesses ssm::mappedAccesses(Operation *op) {
+  LoopAccesses accesses;
+  for (auto [i, map] : llvm::enumerate(indexingMaps(op))) {
+    LoopAccess access(map.getResults());
+    for (AffineExpr &e : access)
+      if (isa<AffineConstantExpr>(e))
+        e = {};
+    (i < op->getNumOperands() ? accesses.operands : accesses.results).push_back(access);
+  }
+  return accesses;
+}
+
+SmallVector<TypedAttr> ssm::zeroStates(Operation *op, unsigned count) {
+  return SmallVector<TypedAttr>(count, Builder(op->getContext()).getZeroAttr(stateType(op)));
 }
 
 bool ssm::isConstantOf(Value value, double number) {

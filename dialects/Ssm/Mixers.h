@@ -19,9 +19,11 @@ mlir::Type stateType(mlir::Operation *op);
 
 /// The maps of a named mixer, one per present operand and then one per present result.
 llvm::SmallVector<mlir::AffineMap> indexingMaps(mlir::Operation *op);
-int64_t numIterationDims(mlir::Operation *op);
 /// Symbolic size of each iteration dim; null where nothing gives it.
 llvm::SmallVector<mlir::AffineExpr> iterationSizes(mlir::Operation *op);
+
+/// States that are zero before the first step.
+llvm::SmallVector<mlir::TypedAttr> zeroStates(mlir::Operation *op, unsigned count);
 
 /// Map of the only operand (result) of an ODS group; null when it is absent.
 template <typename Op> mlir::AffineMap operandMap(Op op, unsigned group) {
@@ -31,6 +33,13 @@ template <typename Op> mlir::AffineMap operandMap(Op op, unsigned group) {
 template <typename Op> mlir::AffineMap resultMap(Op op, unsigned group) {
   auto [first, count] = op.getODSResultIndexAndLength(group);
   return count ? indexingMaps(op)[op->getNumOperands() + first] : mlir::AffineMap();
+}
+
+/// The states of an op that are one ODS group of operands and one of results.
+template <typename Op> StateGroups stateGroups(Op op, unsigned operands, unsigned results) {
+  auto [firstOperand, numOperands] = op.getODSOperandIndexAndLength(operands);
+  auto [firstResult, numResults] = op.getODSResultIndexAndLength(results);
+  return {operands, firstOperand, numOperands, results, firstResult, numResults};
 }
 
 inline llvm::SmallVector<int64_t> dimRange(int64_t from, int64_t to) { return llvm::to_vector(llvm::seq(from, to)); }

@@ -7,6 +7,27 @@ using namespace ssm;
 int64_t RecurrenceOp::getTimeDim() { return getAxes()[0]; }
 ValueRange RecurrenceOp::getInitialStates() { return getInitial(); }
 ValueRange RecurrenceOp::getFinalStates() { return getFinals(); }
+std::optional<StateGroups> RecurrenceOp::getStateGroups() { return stateGroups(*this, 1, 0); }
+int64_t RecurrenceOp::getChunkSize(StringRef form) { return 1; }
+// Time alone: the body may mix everything else.
+int64_t RecurrenceOp::getNumLoops() { return 1; }
+int64_t RecurrenceOp::getTimeLoop() { return 0; }
+bool RecurrenceOp::isParallelLoop(int64_t loop) { return false; }
+LoopAccesses RecurrenceOp::getLoopAccesses() {
+  LoopAccesses accesses;
+  auto add = [&](ValueRange values, ArrayRef<int64_t> axes, SmallVector<LoopAccess> &to) {
+    for (auto [i, v] : llvm::enumerate(values)) {
+      to.push_back(LoopAccess(cast<RankedTensorType>(v.getType()).getRank()));
+      if (!axes.empty())
+        to.back()[axes[i]] = getAffineDimExpr(0, getContext());
+    }
+  };
+  add(getSequences(), getAxes(), accesses.operands);
+  add(getInitial(), {}, accesses.operands);
+  add(getFinals(), {}, accesses.results);
+  add(getOutputs(), getOutputAxes(), accesses.results);
+  return accesses;
+}
 SmallVector<StringRef> RecurrenceOp::getForms() { return {"sequential"}; }
 double RecurrenceOp::getCost(StringRef form, ArrayRef<int64_t> sizes) { return sizes[getAxes()[0]]; }
 

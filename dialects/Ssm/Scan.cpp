@@ -7,6 +7,36 @@ using namespace ssm;
 int64_t ScanOp::getTimeDim() { return getDim(); }
 ValueRange ScanOp::getInitialStates() { return getInitial(); }
 ValueRange ScanOp::getFinalStates() { return getFinal(); }
+std::optional<StateGroups> ScanOp::getStateGroups() { return stateGroups(*this, 1, 1); }
+SmallVector<TypedAttr> ScanOp::getNeutralStates() {
+  SmallVector<TypedAttr> out;
+  for (auto [number, in] : llvm::zip_equal(getIdentity(), getInputs())) {
+    Type element = getElementTypeOrSelf(in.getType());
+    if (auto real = dyn_cast<FloatAttr>(number))
+      out.push_back(FloatAttr::get(element, real.getValueAsDouble()));
+    else
+      out.push_back(IntegerAttr::get(element, cast<IntegerAttr>(number).getValue()));
+  }
+  return out;
+}
+int64_t ScanOp::getChunkSize(StringRef form) { return form == "sequential" ? 1 : 0; }
+int64_t ScanOp::getNumLoops() { return cast<RankedTensorType>(getInputs()[0].getType()).getRank(); }
+bool ScanOp::isParallelLoop(int64_t loop) { return loop != getTimeDim(); }
+LoopAccesses ScanOp::getLoopAccesses() {
+  LoopAccesses accesses;
+  auto add = [&](ValueRange values, bool isState, SmallVector<LoopAccess> &to) {
+    LoopAccess access;
+    for (int64_t d = 0; d < getNumLoops(); ++d)
+      if (!isState || d != getTimeDim())
+        access.push_back(getAffineDimExpr(d, getContext()));
+    to.append(values.size(), access);
+  };
+  add(getInputs(), false, accesses.operands);
+  add(getInitial(), true, accesses.operands);
+  add(getOutputs(), false, accesses.results);
+  add(getFinal(), true, accesses.results);
+  return accesses;
+}
 SmallVector<StringRef> ScanOp::getForms() { return {"sequential", "blocked"}; }
 
 double ScanOp::getCost(StringRef form, ArrayRef<int64_t> sizes) {

@@ -7,6 +7,9 @@ using namespace ssm;
 int64_t SelectiveScanOp::getTimeDim() { return numIterationDims(*this) - (int64_t)getStateRank() - 1; }
 ValueRange SelectiveScanOp::getInitialStates() { return getInitial(); }
 ValueRange SelectiveScanOp::getFinalStates() { return getFinal(); }
+std::optional<StateGroups> SelectiveScanOp::getStateGroups() { return stateGroups(*this, 1, 1); }
+SmallVector<TypedAttr> SelectiveScanOp::getNeutralStates() { return zeroStates(*this, getComplex() ? 2 : 1); }
+int64_t SelectiveScanOp::getChunkSize(StringRef form) { return 1; }
 SmallVector<StringRef> SelectiveScanOp::getForms() { return {"recurrent"}; }
 
 double SelectiveScanOp::getCost(StringRef form, ArrayRef<int64_t> sizes) {

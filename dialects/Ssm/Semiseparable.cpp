@@ -1,18 +1,33 @@
 //===- Semiseparable.cpp - ssm.semiseparable -------------------------------===//
 #include "dialects/Ssm/Mixers.h"
+#include "llvm/ADT/StringSwitch.h"
 #include <cmath>
 
 using namespace mlir;
 using namespace ssm;
 
 namespace {
-constexpr double kChunk = 16;
+constexpr int64_t kChunk = 16;
 enum Group : unsigned { Query, Key, Val, Decay, EraseLeft, EraseRight, Bonus, Gate, Initial };
 } // namespace
 
 int64_t SemiseparableOp::getTimeDim() { return numIterationDims(*this) - 3; }
 ValueRange SemiseparableOp::getInitialStates() { return getODSOperands(Initial); }
 ValueRange SemiseparableOp::getFinalStates() { return getODSResults(1); }
+
+std::optional<StateGroups> SemiseparableOp::getStateGroups() {
+  if (getLogGate()) // the final state is scaled, and the scale does not come in again
+    return std::nullopt;
+  return stateGroups(*this, Initial, 1);
+}
+SmallVector<TypedAttr> SemiseparableOp::getNeutralStates() { return zeroStates(*this, 1); }
+// A column of the value has a column of the state for itself, but the scale is that of all.
+bool SemiseparableOp::isParallelLoop(int64_t loop) {
+  return loop < getTimeDim() || (loop == getTimeDim() + 2 && !getLogScale());
+}
+int64_t SemiseparableOp::getChunkSize(StringRef form) {
+  return llvm::StringSwitch<int64_t>(form).Case("recurrent", 1).Case("chunked", kChunk).Default(0);
+}
 
 SmallVector<StringRef> SemiseparableOp::getForms() {
   SmallVector<StringRef> forms = {"recurrent", "chunked"};
@@ -34,7 +49,7 @@ double SemiseparableOp::getCost(StringRef form, ArrayRef<int64_t> sizes) {
   // Pairs of steps are what a chunk computes within itself, in registers: never the cheapest, for who asks for it.
   if (form == "quadratic")
     return heads * t * (10 * k * v + 4 * t * (k + v));
-  double chunks = std::ceil(t / kChunk);
+  double chunks = std::ceil(t / (double)kChunk);
   return heads * chunks * kChunk * factor * (4 * k * v + 2 * factor * kChunk * (k + v) + 64);
 }
 

@@ -13,9 +13,26 @@
 #include "mlir/Interfaces/TilingInterface.h"
 
 namespace ssm {
+/// How each axis of an operand or result follows the loops of a mixer: an expression of one loop, or null for an axis
+/// that no loop cuts.
+using LoopAccess = llvm::SmallVector<mlir::AffineExpr>;
+struct LoopAccesses {
+  llvm::SmallVector<LoopAccess> operands, results;
+};
+/// From the op's maps.
+LoopAccesses mappedAccesses(mlir::Operation *op);
+int64_t numIterationDims(mlir::Operation *op);
+/// Where the states of an op stand: its ODS groups of operands and results, and their ranges.
+struct StateGroups {
+  unsigned operandGroup, firstOperand, numOperands, resultGroup, firstResult, numResults;
+};
+
 /// M8 of MixerOps.td, and what SequenceMixerOpInterface::getPreferredForm answers.
 llvm::LogicalResult verifyForm(mlir::Operation *op);
 llvm::StringRef preferredForm(mlir::Operation *op);
+/// What each form costs where sizes that are not known are taken as getPreferredForm takes them; the order is that of
+/// getForms.
+llvm::SmallVector<std::pair<llvm::StringRef, double>> formCosts(mlir::Operation *op);
 /// The cheapest form for one step where the number of steps is known at run time only; empty where it is constant.
 llvm::StringRef shortForm(mlir::Operation *op);
 } // namespace ssm

@@ -8,61 +8,21 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
-#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 using namespace ssm;
 
 namespace {
 
-/// Where an op's states stand among its operands and results.
-struct StateGroups {
-  unsigned operandGroup, firstOperand, numOperands, resultGroup, firstResult, numResults;
-};
-
-StateGroups groupsOf(Operation *op) {
-  auto of = [](auto mixer, unsigned operands, unsigned results) {
-    auto [firstOperand, numOperands] = mixer.getODSOperandIndexAndLength(operands);
-    auto [firstResult, numResults] = mixer.getODSResultIndexAndLength(results);
-    return StateGroups{operands, firstOperand, numOperands, results, firstResult, numResults};
-  };
-  return TypeSwitch<Operation *, StateGroups>(op)
-      .Case<SelectiveScanOp, ScanOp>([&](auto mixer) { return of(mixer, 1, 1); })
-      .Case<SemiseparableOp>([&](auto mixer) { return of(mixer, 8, 1); })
-      .Case<CausalConvOp>([&](auto mixer) { return of(mixer, 3, 1); })
-      .Case<RecurrenceOp>([&](auto mixer) { return of(mixer, 1, 0); });
-}
-
-/// What each state is before the first step when the op does not say it.
-SmallVector<Attribute> neutralStates(Operation *op, Builder &b) {
-  if (auto scan = dyn_cast<ScanOp>(op)) {
-    SmallVector<Attribute> out;
-    for (auto [number, in] : llvm::zip_equal(scan.getIdentity(), scan.getInputs())) {
-      Type element = getElementTypeOrSelf(in.getType());
-      if (auto real = dyn_cast<FloatAttr>(number))
-        out.push_back(FloatAttr::get(element, real.getValueAsDouble()));
-      else
-        out.push_back(IntegerAttr::get(element, cast<IntegerAttr>(number).getValue()));
-    }
-    return out;
-  }
-  if (auto conv = dyn_cast<CausalConvOp>(op))
-    return {b.getZeroAttr(getElementTypeOrSelf(conv.getInput().getType()))};
-  auto selective = dyn_cast<SelectiveScanOp>(op);
-  return SmallVector<Attribute>(selective && selective.getComplex() ? 2 : 1, b.getZeroAttr(stateType(op)));
-}
-
 /// Loops that a state has an axis for, in their order.
-SmallVector<int64_t> stateLoops(Operation *op, int64_t loops) {
-  int64_t time = cast<SequenceMixerOpInterface>(op).getTimeDim();
-  SmallVector<int64_t> out = dimRange(0, time);
-  llvm::append_range(out, dimRange(time + 1, loops));
+SmallVector<int64_t> stateLoops(SequenceMixerOpInterface op) {
+  SmallVector<int64_t> out = dimRange(0, op.getTimeLoop());
+  llvm::append_range(out, dimRange(op.getTimeLoop() + 1, op.getNumLoops()));
   return out;
 }
 
 /// The op with operands for all initial states and results for all final ones, which it may leave out.
-FailureOr<Operation *> withStates(RewriterBase &rewriter, Operation *op) {
-  StateGroups groups = groupsOf(op);
+FailureOr<Operation *> withStates(RewriterBase &rewriter, SequenceMixerOpInterface op, StateGroups groups) {
   if (groups.numOperands && groups.numOperands == groups.numResults) {
     for (unsigned i = 0; i < groups.numOperands; ++i) {
       Type from = op->getOperand(groups.firstOperand + i).getType(),
@@ -75,13 +35,13 @@ FailureOr<Operation *> withStates(RewriterBase &rewriter, Operation *op) {
     }
     return rewriter.clone(*op);
   }
-  if (isa<RecurrenceOp>(op)) // has no state at all
+  SmallVector<TypedAttr> neutral = op.getNeutralStates();
+  if (neutral.empty()) // has no state at all
     return rewriter.clone(*op);
   Location loc = op->getLoc();
   SmallVector<Range> domain = tilingDomain(op, rewriter);
-  SmallVector<Attribute> neutral = neutralStates(op, rewriter);
-  SmallVector<int64_t> loops = stateLoops(op, domain.size());
-  bool isConv = isa<CausalConvOp>(op), mapped = op->hasAttr("indexing_maps");
+  SmallVector<int64_t> loops = stateLoops(op);
+  bool mapped = op->hasAttr("indexing_maps");
   SmallVector<AffineMap> maps = mapped ? indexingMaps(op) : SmallVector<AffineMap>();
   SmallVector<AffineMap> stateMaps;
   SmallVector<Value> initial = op->getOperands().slice(groups.firstOperand, groups.numOperands);
@@ -99,10 +59,8 @@ FailureOr<Operation *> withStates(RewriterBase &rewriter, Operation *op) {
       auto dim = dyn_cast<AffineDimExpr>(e);
       if (!dim || axes.size() != loops.size())
         return op->emitOpError("the initial state is shared, so time cannot be tiled");
-      OpFoldResult size = domain[dim.getPosition()].size;
-      if (isConv && dim.getPosition() + 1 == domain.size())
-        size = affine::makeComposedFoldedAffineApply(rewriter, loc, rewriter.getAffineDimExpr(0) - 1, {size});
-      sizes.push_back(size);
+      sizes.push_back(affine::makeComposedFoldedAffineApply(rewriter, loc, op.getStateSize(dim.getPosition()),
+                                                            {domain[dim.getPosition()].size}));
     }
     stateMaps.push_back(AffineMap::get(domain.size(), 0, axes, rewriter.getContext()));
     SmallVector<int64_t> shape;
@@ -110,14 +68,14 @@ FailureOr<Operation *> withStates(RewriterBase &rewriter, Operation *op) {
     dispatchIndexOpFoldResults(sizes, dynamic, shape);
     Type element = groups.numOperands  ? getElementTypeOrSelf(initial[i].getType())
                    : groups.numResults ? getElementTypeOrSelf(op->getResult(groups.firstResult + i).getType())
-                                       : cast<TypedAttr>(value).getType();
+                                       : value.getType();
     auto type = RankedTensorType::get(shape, element);
     if (!groups.numOperands) {
       if (!element.isSignlessIntOrFloat())
         return op->emitOpError("has states of unsigned integers, so time cannot be tiled");
-      if (element != cast<TypedAttr>(value).getType())
+      if (element != value.getType())
         value = rewriter.getZeroAttr(element);
-      Value scalar = arith::ConstantOp::create(rewriter, loc, cast<TypedAttr>(value));
+      Value scalar = arith::ConstantOp::create(rewriter, loc, value);
       initial.push_back(tensor::SplatOp::create(rewriter, loc, scalar, type, dynamic));
     }
     finalTypes.push_back(groups.numResults ? op->getResult(groups.firstResult + i).getType() : type);
@@ -157,21 +115,20 @@ Value castTo(OpBuilder &b, Location loc, Type type, Value value) {
 
 LogicalResult ssm::tileOverTime(RewriterBase &rewriter, SequenceMixerOpInterface mixer, int64_t steps) {
   Operation *op = mixer;
-  if (isa<AttentionOp, LongConvOp>(op))
-    return op->emitOpError("carries no state, so time cannot be tiled");
-  if (auto matrix = dyn_cast<SemiseparableOp>(op); matrix && matrix.getLogGate())
-    return op->emitOpError("with log_gate does not carry its scale, so time cannot be tiled");
+  std::optional<StateGroups> given = mixer.getStateGroups();
+  if (!given)
+    return op->emitOpError("does not hand all of its state on, so time cannot be tiled");
   if (tilingIterators(op).empty())
     return op->emitOpError("has a size that no operand gives, so it cannot be tiled");
   Location loc = op->getLoc();
   rewriter.setInsertionPoint(op);
-  FailureOr<Operation *> made = withStates(rewriter, op);
+  FailureOr<Operation *> made = withStates(rewriter, mixer, *given);
   if (failed(made))
     return failure();
   Operation *full = *made;
-  StateGroups groups = groupsOf(full);
+  StateGroups groups = *cast<SequenceMixerOpInterface>(full).getStateGroups();
   SmallVector<Range> domain = tilingDomain(full, rewriter);
-  int64_t time = timeLoop(op);
+  int64_t time = mixer.getTimeLoop();
   OpFoldResult length = domain[time].size;
   ReifiedRankedShapedTypeDims shapes;
   if (failed(reifyShapes(full, rewriter, shapes)))
@@ -237,7 +194,7 @@ LogicalResult ssm::tileOverTime(RewriterBase &rewriter, SequenceMixerOpInterface
   }
   rewriter.setInsertionPointAfter(loop);
   // The op's own results are the loop's without the states that were added.
-  bool added = groups.numResults != groupsOf(op).numResults;
+  bool added = groups.numResults != given->numResults;
   SmallVector<Value> replacements;
   for (auto [number, value] : llvm::enumerate(loop.getResults()))
     if (!added || !isState(number))

@@ -17,79 +17,10 @@ using utils::IteratorType;
 
 namespace {
 
-/// How each axis of an operand or result follows the loops: a map's result, or null for an axis that no loop cuts.
-using Access = SmallVector<AffineExpr>;
-
-struct Accesses {
-  SmallVector<Access> operands, results;
-};
-
-Access wholeOf(Value v) { return Access(cast<RankedTensorType>(v.getType()).getRank()); }
-
-Accesses accessesOf(Operation *op) {
-  Accesses out;
-  MLIRContext *context = op->getContext();
-  if (auto scan = dyn_cast<ScanOp>(op)) { // a loop per axis
-    auto identity = [&](Value v, bool withTime) {
-      Access access;
-      for (int64_t d = 0, rank = wholeOf(v).size() + !withTime; d < rank; ++d)
-        if (withTime || d != (int64_t)scan.getDim())
-          access.push_back(getAffineDimExpr(d, context));
-      return access;
-    };
-    for (auto [values, withTime, to] :
-         {std::tuple<ValueRange, bool, SmallVector<Access> *>{scan.getInputs(), true, &out.operands},
-          {scan.getInitial(), false, &out.operands},
-          {scan.getOutputs(), true, &out.results},
-          {scan.getFinal(), false, &out.results}})
-      for (Value v : values)
-        to->push_back(identity(v, withTime));
-    return out;
-  }
-  if (auto recurrence = dyn_cast<RecurrenceOp>(op)) { // one loop, time: the body may mix everything else
-    auto add = [&](ValueRange values, ArrayRef<int64_t> axes, SmallVector<Access> &to) {
-      for (auto [i, v] : llvm::enumerate(values)) {
-        to.push_back(wholeOf(v));
-        if (!axes.empty())
-          to.back()[axes[i]] = getAffineDimExpr(0, context);
-      }
-    };
-    add(recurrence.getSequences(), recurrence.getAxes(), out.operands);
-    add(recurrence.getInitial(), {}, out.operands);
-    add(recurrence.getFinals(), {}, out.results);
-    add(recurrence.getOutputs(), recurrence.getOutputAxes(), out.results);
-    return out;
-  }
-  // The history of a convolution is one shorter than its last dim, which is never cut.
-  auto conv = dyn_cast<CausalConvOp>(op);
-  AffineExpr taps = getAffineDimExpr(numIterationDims(op) - 1, context);
-  auto access = [&](AffineMap map, bool history) {
-    Access a(map.getResults());
-    for (AffineExpr &e : a)
-      if (history ? e == taps : isa<AffineConstantExpr>(e))
-        e = {};
-    return a;
-  };
-  SmallVector<AffineMap> maps = indexingMaps(op);
-  size_t operands = op->getNumOperands();
-  for (size_t i = 0; i < operands; ++i)
-    out.operands.push_back(
-        access(maps[i], conv && conv.getHistory() && i == (size_t)conv.getODSOperandIndexAndLength(3).first));
-  for (size_t i = 0; i < op->getNumResults(); ++i)
-    out.results.push_back(access(maps[operands + i], conv && i == 1));
-  return out;
-}
-
-int64_t numLoops(Operation *op) {
-  if (isa<RecurrenceOp>(op))
-    return 1;
-  if (auto scan = dyn_cast<ScanOp>(op))
-    return cast<RankedTensorType>(scan.getInputs()[0].getType()).getRank();
-  return numIterationDims(op);
-}
+SequenceMixerOpInterface mixer(Operation *op) { return cast<SequenceMixerOpInterface>(op); }
 
 /// Where the size of a loop is read: an axis of an operand, or of a result of static size there.
-std::optional<std::pair<Value, int64_t>> sourceOf(Operation *op, const Accesses &accesses, int64_t loop) {
+std::optional<std::pair<Value, int64_t>> sourceOf(Operation *op, const LoopAccesses &accesses, int64_t loop) {
   AffineExpr dim = getAffineDimExpr(loop, op->getContext());
   for (auto [v, access] : llvm::zip_equal(op->getOperands().take_front(accesses.operands.size()), accesses.operands))
     for (auto [axis, e] : llvm::enumerate(access))
@@ -103,8 +34,9 @@ std::optional<std::pair<Value, int64_t>> sourceOf(Operation *op, const Accesses 
 }
 
 bool knowsSizes(Operation *op) {
-  Accesses accesses = accessesOf(op);
-  return llvm::all_of(llvm::seq(numLoops(op)), [&](int64_t d) { return sourceOf(op, accesses, d).has_value(); });
+  LoopAccesses accesses = mixer(op).getLoopAccesses();
+  return llvm::all_of(llvm::seq(mixer(op).getNumLoops()),
+                      [&](int64_t d) { return sourceOf(op, accesses, d).has_value(); });
 }
 
 /// Every tile starts at a multiple of this.
@@ -137,7 +69,7 @@ bool keepsGroups(OpFoldResult offset, OpFoldResult size, int64_t group) {
   return succeeded(bound) && *bound > 0 && group % *bound == 0 && isMultiple(offset, *bound);
 }
 
-LogicalResult placeTile(OpBuilder &b, Location loc, const Access &access, ArrayRef<OpFoldResult> offsets,
+LogicalResult placeTile(OpBuilder &b, Location loc, const LoopAccess &access, ArrayRef<OpFoldResult> offsets,
                         ArrayRef<OpFoldResult> sizes, function_ref<FailureOr<OpFoldResult>(int64_t)> wholeSize,
                         SmallVector<OpFoldResult> &tileOffsets, SmallVector<OpFoldResult> &tileSizes) {
   for (auto [axis, e] : llvm::enumerate(access)) {
@@ -169,18 +101,23 @@ FailureOr<OpFoldResult> wholeResult(Operation *op, OpBuilder &b, unsigned number
   auto type = cast<RankedTensorType>(op->getResult(number).getType());
   if (!type.isDynamicDim(axis))
     return OpFoldResult(b.getIndexAttr(type.getDimSize(axis)));
-  if (auto recurrence = dyn_cast<RecurrenceOp>(op); recurrence && number < recurrence.getFinals().size())
-    return tensor::getMixedSize(b, op->getLoc(), recurrence.getInitial()[number], axis);
-  if (auto conv = dyn_cast<CausalConvOp>(op); conv && number == 1) {
-    auto [value, at] = *sourceOf(op, accessesOf(op), numLoops(op) - 1);
-    return affine::makeComposedFoldedAffineApply(b, op->getLoc(), b.getAffineDimExpr(0) - 1,
-                                                 {tensor::getMixedSize(b, op->getLoc(), value, at)});
+  std::optional<StateGroups> groups = mixer(op).getStateGroups();
+  if (!groups || number - groups->firstResult >= groups->numResults)
+    return failure();
+  if (!op->hasAttr("indexing_maps")) {
+    Value initial = op->getOperand(groups->firstOperand + number - groups->firstResult);
+    return tensor::getMixedSize(b, op->getLoc(), initial, axis);
   }
-  return failure();
+  auto dim = dyn_cast<AffineDimExpr>(indexingMaps(op)[op->getNumOperands() + number].getResult(axis));
+  if (!dim)
+    return failure();
+  auto [value, at] = *sourceOf(op, mixer(op).getLoopAccesses(), dim.getPosition());
+  return affine::makeComposedFoldedAffineApply(b, op->getLoc(), mixer(op).getStateSize(dim.getPosition()),
+                                               {tensor::getMixedSize(b, op->getLoc(), value, at)});
 }
 
 /// The loop's whole range, which tiling leaves as getIterationDomain gave it.
-bool isWhole(Operation *op, const Accesses &accesses, int64_t loop, OpFoldResult offset, OpFoldResult size) {
+bool isWhole(Operation *op, const LoopAccesses &accesses, int64_t loop, OpFoldResult offset, OpFoldResult size) {
   if (!isConstantIntValue(offset, 0))
     return false;
   auto [source, axis] = *sourceOf(op, accesses, loop);
@@ -228,39 +165,19 @@ void offsetIndices(AttentionOp op, OpBuilder &b, ArrayRef<OpFoldResult> offsets)
 
 } // namespace
 
-int64_t ssm::timeLoop(Operation *op) {
-  return isa<RecurrenceOp>(op) ? 0 : cast<SequenceMixerOpInterface>(op).getTimeDim();
-}
-
 SmallVector<IteratorType> ssm::tilingIterators(Operation *op) {
   if (!knowsSizes(op))
     return {};
-  SmallVector<IteratorType> kinds(numLoops(op), IteratorType::parallel);
-  auto inOrder = [&](int64_t loop) { kinds[loop] = IteratorType::reduction; };
-  if (isa<AttentionOp>(op)) {
-    int64_t i = timeLoop(op);
-    inOrder(i + 1);
-    inOrder(i + 2);
-    if (op->getNumResults() > 1) // what belongs to a query is the same in every tile of the values' columns
-      inOrder(i + 3);
-    return kinds;
-  }
-  inOrder(timeLoop(op));
-  if (isa<ScanOp, RecurrenceOp>(op))
-    return kinds;
-  for (int64_t d = timeLoop(op) + 1; d < numLoops(op); ++d)
-    inOrder(d);
-  // A column of the value has a column of the state for itself.
-  if (auto matrix = dyn_cast<SemiseparableOp>(op); matrix && !matrix.getLogScale())
-    kinds.back() = IteratorType::parallel;
-  return kinds;
+  return llvm::map_to_vector(llvm::seq(mixer(op).getNumLoops()), [&](int64_t d) {
+    return mixer(op).isParallelLoop(d) ? IteratorType::parallel : IteratorType::reduction;
+  });
 }
 
 SmallVector<Range> ssm::tilingDomain(Operation *op, OpBuilder &b) {
   if (!knowsSizes(op))
     return {};
-  Accesses accesses = accessesOf(op);
-  return llvm::map_to_vector(llvm::seq(numLoops(op)), [&](int64_t d) {
+  LoopAccesses accesses = mixer(op).getLoopAccesses();
+  return llvm::map_to_vector(llvm::seq(mixer(op).getNumLoops()), [&](int64_t d) {
     auto [value, axis] = *sourceOf(op, accesses, d);
     int64_t known = cast<RankedTensorType>(value.getType()).getDimSize(axis);
     OpFoldResult size = ShapedType::isDynamic(known) ? tensor::getMixedSize(b, op->getLoc(), value, axis)
@@ -273,7 +190,7 @@ LogicalResult ssm::tilePosition(Operation *op, OpBuilder &b, unsigned result, Ar
                                 ArrayRef<OpFoldResult> sizes, SmallVector<OpFoldResult> &resultOffsets,
                                 SmallVector<OpFoldResult> &resultSizes) {
   return placeTile(
-      b, op->getLoc(), accessesOf(op).results[result], offsets, sizes,
+      b, op->getLoc(), mixer(op).getLoopAccesses().results[result], offsets, sizes,
       [&](int64_t axis) { return wholeResult(op, b, result, axis); }, resultOffsets, resultSizes);
 }
 
@@ -304,12 +221,12 @@ FailureOr<TilingResult> ssm::tileMixer(Operation *op, OpBuilder &b, ArrayRef<OpF
   SmallVector<IteratorType> kinds = tilingIterators(op);
   if (kinds.empty())
     return op->emitOpError("has a size that no operand gives, so it cannot be tiled");
-  Accesses accesses = accessesOf(op);
+  LoopAccesses accesses = mixer(op).getLoopAccesses();
   for (auto [d, kind] : llvm::enumerate(kinds))
-    if (kind != IteratorType::parallel && !(cutsTime && (int64_t)d == timeLoop(op)) &&
+    if (kind != IteratorType::parallel && !(cutsTime && (int64_t)d == mixer(op).getTimeLoop()) &&
         !isWhole(op, accesses, d, offsets[d], sizes[d]))
       return op->emitOpError("loop ") << d << " is sequential and cannot be cut"
-                                      << ((int64_t)d == timeLoop(op) ? " without handing on the state" : "");
+                                      << ((int64_t)d == mixer(op).getTimeLoop() ? " without handing on the state" : "");
   Location loc = op->getLoc();
   OperationState state(loc, op->getName(), {}, {}, op->getAttrs());
   TilingResult out;

@@ -11,8 +11,6 @@
 
 namespace ssm {
 
-/// The loop over time.
-int64_t timeLoop(mlir::Operation *op);
 llvm::SmallVector<mlir::utils::IteratorType> tilingIterators(mlir::Operation *op);
 /// Empty, as the iterators are, where no operand and no static type gives a size.
 llvm::SmallVector<mlir::Range> tilingDomain(mlir::Operation *op, mlir::OpBuilder &builder);

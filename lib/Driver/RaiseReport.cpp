@@ -1,16 +1,19 @@
 //===- RaiseReport.cpp - what raising found, for the report ----------------===//
 #include "lib/Driver/RaiseReport.h"
+#include "dialects/Ssm/SsmDialect.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "passes/raise/Provenance.h"
 
 using namespace mlir;
 using namespace ssm;
 
-/// Operators of the ssm dialect that are sequence mixers, by their names without dialect, which are the report's kinds.
-static bool isMixer(Operation *op) {
-  static constexpr StringRef kinds[] = {"scan",      "recurrence",  "selective_scan", "semiseparable",
-                                        "attention", "causal_conv", "long_conv"};
-  return op->getName().getDialectNamespace() == "ssm" && llvm::is_contained(kinds, op->getName().stripDialect());
+/// Why a mixer has its form.
+static StringRef reasonOf(StringRef form, ArrayRef<std::pair<StringRef, double>> costs) {
+  if (costs.size() == 1)
+    return "the only one";
+  bool cheapest = llvm::all_of(costs, [&, own = llvm::find_if(costs, [&](auto &c) { return c.first == form; })](
+                                          auto &c) { return own != costs.end() && own->second <= c.second; });
+  return cheapest ? "the cheapest" : "asked for";
 }
 
 static llvm::json::Value attributeValue(Attribute a) {
@@ -34,20 +37,25 @@ llvm::json::Array ssm::raisedEntries(ModuleOp module) {
   auto main = module.lookupSymbol<func::FuncOp>("main");
   if (!main)
     return entries;
-  main.walk<WalkOrder::PreOrder>([&](Operation *op) {
-    if (!isMixer(op))
-      return;
+  main.walk<WalkOrder::PreOrder>([&](SequenceMixerOpInterface op) {
     llvm::json::Object attributes;
     llvm::json::Array nodes;
     for (NamedAttribute a : op->getAttrs())
       attributes[a.getName().str()] = attributeValue(a.getValue());
     for (StringAttr name : nodeNames(op->getLoc()))
       nodes.push_back(llvm::json::fixUTF8(name.getValue()));
-    auto form = op->getAttrOfType<StringAttr>("form");
+    StringRef form = op.getPreferredForm();
+    SmallVector<std::pair<StringRef, double>> costs = formCosts(op);
+    llvm::json::Object costOf;
+    for (auto [of, cost] : costs)
+      costOf[of.str()] = cost;
     // A json::Value of a StringRef does not own it, and the report outlives the context.
-    entries.push_back(llvm::json::Object{{"kind", op->getName().stripDialect().str()},
+    entries.push_back(llvm::json::Object{{"kind", op.getKind().str()},
                                          {"op", op->getName().getStringRef().str()},
-                                         {"form", form ? form.getValue().str() : std::string()},
+                                         {"form", form.str()},
+                                         {"why", reasonOf(form, costs).str()},
+                                         {"costs", std::move(costOf)},
+                                         {"chunk", op.getChunkSize(form)},
                                          {"nodes", std::move(nodes)},
                                          {"attributes", std::move(attributes)}});
   });

@@ -25,7 +25,6 @@ using namespace mlir;
 using namespace ssm;
 
 namespace {
-constexpr int64_t kChunk = 16;
 constexpr int64_t kShort = 6; // steps from which on a chunk costs less
 
 class Semiseparable {
@@ -96,7 +95,7 @@ void Semiseparable::setUp() {
   erase = (bool)left;
   perKey = (decay && MixerLoops::uses(decay, k)) || bonus;
   chunked = op.getPreferredForm() == "chunked";
-  c = chunked ? kChunk : 1;
+  c = op.getChunkSize(op.getPreferredForm());
   numKeys = erase ? 2 : 1;
   numRows = 1 + erase + (bonus ? 1 : 0);
   length = l.size[time], keys = l.size[k], values = l.size[v];
@@ -144,7 +143,7 @@ void Semiseparable::head(Values at) {
   if (gate)
     l.scratchStore(l.number(initial ? 0.0 : -INFINITY), scale.offset);
   auto run = [&](bool inChunks) {
-    c = inChunks ? kChunk : 1;
+    c = op.getChunkSize(inChunks ? "chunked" : "recurrent");
     l.loop(l.index(0), length, c, [&](Value first) { inChunks ? chunk(first) : step(first); });
   };
   if (op->hasAttr(kShortFormAttr) && chunked && !getConstantIntValue(length)) {

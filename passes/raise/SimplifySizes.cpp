@@ -215,7 +215,7 @@ void Sizes::learn(BindExprOp bind) {
 void Sizes::learn(BindElementOp bind) {
   fromData.insert(bind.getSymbol());
   auto all = integersOf(bind.getValue());
-  if (!all || bind.getIndex() >= (int64_t)all->size())
+  if (!all || bind.getIndex() >= all->size())
     return;
   const Subscript &value = (*all)[bind.getIndex()];
   // A quotient by a size says no more than its sign.

@@ -97,7 +97,7 @@ func.func @recurrence(%x: tensor<?x4xf32>, %h0: tensor<4xf32>) -> (tensor<4xf32>
 #lx = affine_map<(d, t, j) -> (d, t)>
 #lk = affine_map<(d, t, j) -> (d, j)>
 func.func @long_conv(%x: tensor<8x?xf32>, %k: tensor<8x?xf32>) -> tensor<8x?xf32> {
-  // expected-error @+1 {{carries no state, so time cannot be tiled}}
+  // expected-error @+1 {{does not hand all of its state on, so time cannot be tiled}}
   %y = ssm.long_conv input(%x : tensor<8x?xf32>) kernel(%k : tensor<8x?xf32>) {indexing_maps = [#lx, #lk, #lx]} -> tensor<8x?xf32>
   return %y : tensor<8x?xf32>
 }
@@ -108,7 +108,7 @@ func.func @long_conv(%x: tensor<8x?xf32>, %k: tensor<8x?xf32>) -> tensor<8x?xf32
 #gv = affine_map<(t, k, v) -> (t, v)>
 #gg = affine_map<(t, k, v) -> (t)>
 func.func @gate(%q: tensor<?x4xf32>, %v: tensor<?x8xf32>, %i: tensor<?xf32>) -> tensor<?x8xf32> {
-  // expected-error @+1 {{with log_gate does not carry its scale, so time cannot be tiled}}
+  // expected-error @+1 {{does not hand all of its state on, so time cannot be tiled}}
   %o = ssm.semiseparable query(%q : tensor<?x4xf32>) key(%q : tensor<?x4xf32>) value(%v : tensor<?x8xf32>)
       log_gate(%i : tensor<?xf32>) {indexing_maps = [#gq, #gq, #gv, #gg, #gv]} -> tensor<?x8xf32>
   return %o : tensor<?x8xf32>

@@ -143,6 +143,18 @@ def test_report_and_dumps(large, tmp_path):
     assert all("dialect_resources" not in (tmp_path / "deep/dumps" / d).read_text() for d in dumps)
 
 
+def test_report_of_forms(tmp_path):
+    """Each raised operation says its form, what each of its forms costs, and whether the cheapest was taken."""
+    tensors = [helper.make_tensor_value_info(n, 1, [1, 2, 512, 16]) for n in "qkvy"]
+    graph = helper.make_graph([helper.make_node("Attention", ["q", "k", "v"], ["y"])], "g", tensors[:3], tensors[3:])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 23)], ir_version=11), tmp_path / "m.onnx")
+    for asked, form, why in ((), "online", "the cheapest"), (("--form=attention:materialised",), "materialised", "asked for"):
+        ssmc(tmp_path / "m.onnx", "-o", tmp_path / "m.so", f"--report={tmp_path}/r.json", *asked)
+        entry, = json.loads((tmp_path / "r.json").read_text())["raised"]
+        assert (entry["kind"], entry["form"], entry["why"], entry["chunk"]) == ("attention", form, why, 0)
+        assert entry["costs"]["online"] < entry["costs"]["materialised"] and len(entry["costs"]) == 2
+
+
 def test_report_of_a_refusal(tmp_path):
     """A node that import takes and a later phase refuses is reported with its operator too."""
     graph = helper.make_graph([helper.make_node("Softmax", ["x"], ["y"], name="bad axis", axis=5)], "g",
