@@ -15,18 +15,17 @@ include "mlir/Interfaces/TilingInterface.td"
 ///   M2  all maps are over the same dims, without symbols, with one result per axis of their tensor
 ///   M3  a map's result is a dim, a dim floordiv a positive constant, or 0 for an axis of size 1; no dim occurs twice
 ///   M4  sizes that maps give to one dim agree where they are known, and every dim has a size
-///   M5  elements are f16, bf16, f32 or f64; those that only a region reads may also be integers of at least 8 bits or
-///   i1 M6  a region has one block with one scalar argument per value it stands for: f32 for narrower floats, else the
-///       element type (signless), and ends with ssm.yield of values of the state type, f32 or f64 when an operand is
-///       f64
+///   M5  elements are f16, bf16, f32 or f64; those that only a region reads may also be integers of at least 8 bits or i1
+///   M6  a region has one block with one scalar argument per value it stands for: f32 for narrower floats, else the
+///       element type (signless), and ends with ssm.yield of values of the state type, f32 or f64 when an operand is f64
 ///   M7  a region holds scalar arith and math operations only and uses nothing defined outside of it
 ///   M8  form, when given, is one of the op's forms
 /// `answers` are the methods of the interface that have a default which is not this op's.
 class Ssm_MixerOp<string mnemonic, list<Trait> traits = [], list<string> answers = []>
     : Ssm_Op<mnemonic, [Pure, DeclareOpInterfaceMethods<Ssm_SequenceMixerOpInterface, answers>,
-                        DeclareOpInterfaceMethods<TilingInterface, ["getLoopIteratorTypes", "getIterationDomain",
-                                                                    "getTiledImplementation", "getResultTilePosition"]>,
-                        DeclareOpInterfaceMethods<ReifyRankedShapedTypeOpInterface, ["reifyResultShapes"]>]#traits> {
+        DeclareOpInterfaceMethods<TilingInterface, ["getLoopIteratorTypes", "getIterationDomain",
+            "getTiledImplementation", "getResultTilePosition"]>,
+        DeclareOpInterfaceMethods<ReifyRankedShapedTypeOpInterface, ["reifyResultShapes"]>] # traits> {
   let hasVerifier = 1;
   let extraClassDefinition = [{
     ::mlir::SmallVector<::mlir::utils::IteratorType> $cppClass::getLoopIteratorTypes() {
@@ -59,7 +58,7 @@ def Ssm_YieldOp : Ssm_Op<"yield", [Pure, Terminator]> {
 }
 
 def Ssm_SelectiveScanOp : Ssm_MixerOp<"selective_scan", [AttrSizedOperandSegments, IsolatedFromAbove],
-                                      ["getStateGroups", "getNeutralStates", "getChunkSize"]> {
+      ["getStateGroups", "getNeutralStates", "getChunkSize"]> {
   let summary = "diagonal linear recurrence with data-dependent coefficients";
   let description = [{
     Dims (p..., t, n...), the last `state_rank` of them n.
@@ -108,7 +107,7 @@ def Ssm_SelectiveScanOp : Ssm_MixerOp<"selective_scan", [AttrSizedOperandSegment
 }
 
 def Ssm_SemiseparableOp : Ssm_MixerOp<"semiseparable", [AttrSizedOperandSegments, AttrSizedResultSegments],
-                                      ["getStateGroups", "getNeutralStates", "getChunkSize", "isParallelLoop"]> {
+      ["getStateGroups", "getNeutralStates", "getChunkSize", "isParallelLoop"]> {
   let summary = "linear recurrence of a matrix-valued state with rank-one updates";
   let description = [{
     Dims (p..., t, k, v).
@@ -219,7 +218,7 @@ def Ssm_AttentionOp : Ssm_MixerOp<"attention", [AttrSizedResultSegments, Isolate
 }
 
 def Ssm_CausalConvOp : Ssm_MixerOp<"causal_conv", [AttrSizedOperandSegments],
-                                   ["getStateGroups", "getNeutralStates", "getStateSize", "getLoopAccesses"]> {
+      ["getStateGroups", "getNeutralStates", "getStateSize", "getLoopAccesses"]> {
   let summary = "depthwise causal convolution with carried history";
   let description = [{
     Dims (p..., t, j), j one of the K taps.
@@ -287,8 +286,7 @@ def Ssm_LongConvOp : Ssm_MixerOp<"long_conv"> {
 }
 
 def Ssm_ScanOp : Ssm_MixerOp<"scan", [AttrSizedOperandSegments, AttrSizedResultSegments, IsolatedFromAbove],
-                             ["getStateGroups", "getNeutralStates", "getChunkSize", "getNumLoops", "isParallelLoop",
-                              "getLoopAccesses"]> {
+      ["getStateGroups", "getNeutralStates", "getChunkSize", "getNumLoops", "isParallelLoop", "getLoopAccesses"]> {
   let summary = "scan with an associative combiner";
   let description = [{
     Over m operands x of one shape, along `dim`:
@@ -334,8 +332,7 @@ def Ssm_ScanOp : Ssm_MixerOp<"scan", [AttrSizedOperandSegments, AttrSizedResultS
 }
 
 def Ssm_RecurrenceOp : Ssm_MixerOp<"recurrence", [AttrSizedOperandSegments, AttrSizedResultSegments],
-                                   ["getStateGroups", "getChunkSize", "getNumLoops", "getTimeLoop", "isParallelLoop",
-                                    "getLoopAccesses"]> {
+      ["getStateGroups", "getChunkSize", "getNumLoops", "getTimeLoop", "isParallelLoop", "getLoopAccesses"]> {
   let summary = "sequential recurrence with any body";
   let description = [{
     For each step t, the body takes the slices of the sequences at t (without their time axis) and the carries, and yields
