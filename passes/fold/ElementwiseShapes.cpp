@@ -31,7 +31,8 @@ static bool isSizeOfInputs(Operation *op, AffineExpr e) {
 static void propagate(Operation *op, Shapes &s) {
   StringRef name = op->getName().stripDialect();
   auto type = dyn_cast<RankedTensorType>(op->getResult(0).getType());
-  if (!type || type.getRank() > 1 || !type.hasStaticShape() || type.getNumElements() > 64 ||
+  bool inOrder = op->getNumOperands() == 1; // else operands of several ranks would have to be broadcast
+  if (!type || (type.getRank() > 1 && !inOrder) || !type.hasStaticShape() || type.getNumElements() > 64 ||
       !isa<IntegerType>(type.getElementType()))
     return;
   SmallVector<Dims> in;

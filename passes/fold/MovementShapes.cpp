@@ -311,8 +311,9 @@ static LogicalResult gather(Operation *op, Shapes &s) {
   return success();
 }
 
+/// Of an operator that leaves the elements in their order.
 static void keepKnown(Operation *op, Shapes &s) {
-  if (auto k = s.known(op->getOperand(0)); k && s.rank(op->getResult(0)) <= 1)
+  if (auto k = s.known(op->getOperand(0)))
     s.setKnown(op->getResult(0), *k);
 }
 
@@ -422,7 +423,8 @@ void ssm::addMovementShapes(llvm::StringMap<ShapeRule> &rules) {
       }
       s.setKnown(op->getResult(0), turned);
     }
-    keepKnown(op, s);
+    if (d.size() <= 1)
+      keepKnown(op, s);
     return success();
   };
   rules["Squeeze"] = [](Operation *op, Shapes &s) -> LogicalResult {

@@ -13,10 +13,24 @@ using namespace ssm;
 static RankedTensorType typeOf(Value v) { return dyn_cast<RankedTensorType>(v.getType()); }
 static StringRef nameOf(Operation *op) { return op->getName().stripDialect(); }
 
+/// What a value is, through movement that gives every element its own place again.
+static Value originOf(Value v, Exprs &x) {
+  if (!typeOf(v) || !v.getDefiningOp() || !isMovement(v.getDefiningOp()))
+    return v;
+  Indices dims = x.iterators(onnx::getDimExprs(typeOf(v)));
+  ExprRef e = x.at(v, dims);
+  bool same = e->kind == Expr::Kind::Read && e->source.getType() == v.getType();
+  for (unsigned i = 0; same && i < dims.size(); ++i)
+    same = e->indices[i] == dims[i] || x.sizeOf(dims[i]) == x.number(1);
+  return same ? e->source : v;
+}
+
 /// The state that an Add adds to, behind a factor and movement.
-static Value stateBefore(Operation *add) {
-  for (Value v : add->getOperands())
+static Value stateBefore(Operation *add, Exprs &x) {
+  for (Value operand : add->getOperands()) {
+    Value v = operand;
     for (unsigned depth = 0; depth < 4; ++depth) {
+      v = originOf(v, x);
       Operation *op = v.getDefiningOp();
       if (v.getType() == add->getResult(0).getType() &&
           (!op || nameOf(op) == "Add" || isa<onnx::ConstantOp>(op) || depth > 0))
@@ -27,6 +41,7 @@ static Value stateBefore(Operation *add) {
         break;
       v = op->getOperand(0).getType() == v.getType() ? op->getOperand(0) : op->getOperand(1);
     }
+  }
   return {};
 }
 
@@ -247,10 +262,12 @@ SmallVector<SmallVector<Value>> ssm::chainsOfStates(Block &block) {
   DenseMap<Value, Value> before;
   llvm::DenseSet<Value> continued;
   SmallVector<Value> order;
+  Exprs x(block.getParentOp()->getContext());
+  x.expands = [](Operation *) { return false; };
   for (Operation &op : block)
     if (nameOf(&op) == "Add")
       if (auto type = typeOf(op.getResult(0)); type && type.getRank() >= 2 && isa<FloatType>(type.getElementType()))
-        if (Value s = stateBefore(&op)) {
+        if (Value s = stateBefore(&op, x)) {
           before[op.getResult(0)] = s;
           continued.insert(s);
           order.push_back(op.getResult(0));

@@ -462,7 +462,7 @@ bool Reroller::tryChains(ArrayRef<Class> classes, const llvm::DenseSet<Value> *l
   if (!findTemplates(x, chains, step, trimmed))
     return false;
   bool isWhole = findStarts(x, chains, step);
-  if (chains.size() > 1)
+  if (leaves) // chains of one operator are whole
     findLast(x, chains, step, set);
   int64_t n = chains[0].members.size(), first = 0; // place in the chain of the value after the first step
   if (!isWhole) {

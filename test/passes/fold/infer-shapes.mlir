@@ -17,6 +17,27 @@ module attributes {onnx.symbols = ["batch"]} {
 
 // -----
 
+// Elements keep their order through ranks above one.
+// CHECK-LABEL: func @main
+// CHECK-NOT: ssm.bind_element
+// CHECK: "onnx.ConstantOfShape"{{.*}} -> tensor<?x3xf32
+module attributes {onnx.symbols = ["batch"]} {
+  func.func @main(%x: tensor<?x32xf32, affine_map<()[s0] -> (s0, 32)>>) -> tensor<*xf32> {
+    ssm.bind_dim %x[0] -> 0 : tensor<?x32xf32, affine_map<()[s0] -> (s0, 32)>>
+    %first = onnx.Constant dense<0> : tensor<1xi64> : tensor<1xi64>
+    %three = onnx.Constant dense<3> : tensor<1xi64> : tensor<1xi64>
+    %batch = "onnx.Shape"(%x) {start = 0 : si64, end = 1 : si64} : (tensor<?x32xf32, affine_map<()[s0] -> (s0, 32)>>) -> tensor<*xi64>
+    %shape = "onnx.Concat"(%batch, %three) {axis = 0 : si64} : (tensor<*xi64>, tensor<1xi64>) -> tensor<*xi64>
+    %row = "onnx.Unsqueeze"(%shape, %first) : (tensor<*xi64>, tensor<1xi64>) -> tensor<*xi64>
+    %same = "onnx.Identity"(%row) : (tensor<*xi64>) -> tensor<*xi64>
+    %back = "onnx.Squeeze"(%same, %first) : (tensor<*xi64>, tensor<1xi64>) -> tensor<*xi64>
+    %r = "onnx.ConstantOfShape"(%back) : (tensor<*xi64>) -> tensor<*xf32>
+    return %r : tensor<*xf32>
+  }
+}
+
+// -----
+
 // Sizes that are not proved equal are broadcast at run time.
 // CHECK-LABEL: func @main
 // CHECK: ssm.bind_expr "broadcast"
