@@ -11,23 +11,6 @@ using namespace ssm;
 /// Elements of an operand of a broadcast of n elements.
 static AffineExpr elementAt(const Dims &d, size_t i) { return d[d.size() == 1 ? 0 : i]; }
 
-/// A sum or product of sizes of inputs is never below zero: what `Where(shape == -1, 1, shape)` of exporters asks.
-static bool isSizeOfInputs(Operation *op, AffineExpr e) {
-  if (auto c = dyn_cast<AffineConstantExpr>(e))
-    return c.getValue() >= 0;
-  if (auto b = dyn_cast<AffineBinaryOpExpr>(e))
-    return isSizeOfInputs(op, b.getLHS()) && isSizeOfInputs(op, b.getRHS());
-  auto symbol = dyn_cast<AffineSymbolExpr>(e);
-  auto function = op->getParentOfType<func::FuncOp>();
-  if (!symbol || !function)
-    return false;
-  for (BlockArgument argument : function.getArguments())
-    for (Operation *user : argument.getUsers())
-      if (auto bind = dyn_cast<BindDimOp>(user); bind && (unsigned)bind.getSymbol() == symbol.getPosition())
-        return true;
-  return false;
-}
-
 static void propagate(Operation *op, Shapes &s) {
   StringRef name = op->getName().stripDialect();
   auto type = dyn_cast<RankedTensorType>(op->getResult(0).getType());
@@ -61,7 +44,8 @@ static void propagate(Operation *op, Shapes &s) {
     else if (name == "Min" && in.size() == 2) e = s.min(x(0), x(1));
     else if (name == "Max" && in.size() == 2) e = s.max(x(0), x(1));
     else if (name == "Equal" && ((ca && cb) || x(0) == x(1))) e = s.equal(x(0), x(1));
-    else if (name == "Equal" && ((ca && *ca < 0 && isSizeOfInputs(op, x(1))) || (cb && *cb < 0 && isSizeOfInputs(op, x(0))))) e = s.constant(0);
+    // No size is below zero: what `Where(shape == -1, 1, shape)` of exporters asks.
+    else if (name == "Equal" && ((ca && *ca < 0 && s.isNonNegative(x(1))) || (cb && *cb < 0 && s.isNonNegative(x(0))))) e = s.constant(0);
     else if (name == "Less" && ca && cb) e = s.less(x(0), x(1));
     else if (name == "Greater" && ca && cb) e = s.less(x(1), x(0));
     else if (name == "Not" && ca) e = s.constant(!*ca);

@@ -77,6 +77,9 @@ AffineExpr Shapes::bound(StringRef kind, AffineExpr x, AffineExpr y) {
     auto bind = BindExprOp::create(b, b.getUnknownLoc(), kind, map, symbol);
     made = getAffineSymbolExpr(symbol, context);
     definitions[symbol] = {bind.getKind(), x, y};
+    bool first = isNonNegative(x), second = isNonNegative(y);
+    if (kind == "max" ? first || second : first && second)
+      sizeSymbols.insert(symbol);
     if (isIterated(x) || isIterated(y))
       iterated.insert(symbol);
   }
@@ -116,6 +119,8 @@ AffineExpr Shapes::compact(AffineExpr e) {
     int64_t symbol = newSymbol(b.getInsertionBlock());
     BindExprOp::create(b, b.getUnknownLoc(), "max", AffineMap::get(0, names.size(), {e}, context), symbol);
     made = getAffineSymbolExpr(symbol, context);
+    if (isNonNegative(e))
+      sizeSymbols.insert(symbol);
     if (isIterated(e))
       iterated.insert(symbol);
   }

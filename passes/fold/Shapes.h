@@ -104,7 +104,7 @@ private:
   };
   llvm::SmallVector<Trip> trips;                   // of the loops around here
   llvm::DenseSet<int64_t> iterated;                // symbols that change from iteration to iteration
-  llvm::DenseSet<int64_t> sizeSymbols;             // symbols that are sizes of values
+  llvm::DenseSet<int64_t> sizeSymbols;             // symbols that are sizes of values, and bounds of sizes
   llvm::DenseMap<int64_t, Definition> definitions; // of symbols that are bounds
   std::optional<int64_t> lowestOf(mlir::AffineExpr atom);
   mlir::ModuleOp module;

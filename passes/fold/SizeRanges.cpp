@@ -71,6 +71,10 @@ std::optional<int64_t> Shapes::lowestOf(AffineExpr atom) {
     auto x = lowestOf(product.getLHS()), y = lowestOf(product.getRHS());
     return x && y ? std::optional(*x * *y) : std::nullopt;
   }
+  if (auto quotient = dyn_cast<AffineBinaryOpExpr>(atom)) { // or what remains of one
+    auto by = asConstant(quotient.getRHS());
+    return by && *by > 0 && isNonNegative(quotient.getLHS()) ? std::optional(0) : std::nullopt;
+  }
   return std::nullopt;
 }
 

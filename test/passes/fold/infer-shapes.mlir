@@ -138,6 +138,29 @@ module attributes {onnx.symbols = ["n"]} {
 
 // -----
 
+// Nor is what two sizes of inputs broadcast to.
+// CHECK-LABEL: func @main
+// CHECK: ssm.bind_expr "broadcast"
+// CHECK-NOT: ssm.bind_element
+// CHECK: "onnx.Expand"
+module attributes {onnx.symbols = ["n", "m"]} {
+  func.func @main(%x: tensor<?xf32, affine_map<()[s0] -> (s0)>>, %z: tensor<?xf32, affine_map<()[s0, s1] -> (s1)>>) -> tensor<*xf32> {
+    ssm.bind_dim %x[0] -> 0 : tensor<?xf32, affine_map<()[s0] -> (s0)>>
+    ssm.bind_dim %z[0] -> 1 : tensor<?xf32, affine_map<()[s0, s1] -> (s1)>>
+    %one = onnx.Constant dense<1> : tensor<1xi64> : tensor<1xi64>
+    %minus = onnx.Constant dense<-1> : tensor<1xi64> : tensor<1xi64>
+    %value = onnx.Constant dense<1.0> : tensor<f32> : tensor<f32>
+    %a = "onnx.Add"(%x, %z) : (tensor<?xf32, affine_map<()[s0] -> (s0)>>, tensor<?xf32, affine_map<()[s0, s1] -> (s1)>>) -> tensor<*xf32>
+    %s = "onnx.Shape"(%a) {start = 0 : si64} : (tensor<*xf32>) -> tensor<*xi64>
+    %e = "onnx.Equal"(%s, %minus) : (tensor<*xi64>, tensor<1xi64>) -> tensor<*xi1>
+    %w = "onnx.Where"(%e, %one, %s) : (tensor<*xi1>, tensor<1xi64>, tensor<*xi64>) -> tensor<*xi64>
+    %y = "onnx.Expand"(%value, %w) : (tensor<f32>, tensor<*xi64>) -> tensor<*xf32>
+    return %y : tensor<*xf32>
+  }
+}
+
+// -----
+
 // Pads as torch writes them: pairs from the last axis on, turned around by Slice and Transpose.
 // CHECK-LABEL: func @main
 // CHECK: onnx.Constant dense<[0, 3, 0, 0, 4, 0]> : tensor<6xi64>
