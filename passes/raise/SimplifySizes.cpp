@@ -34,7 +34,8 @@ public:
     unsigned parts = 0;
     e.walk([&](AffineExpr part) {
       // Products of sizes would be multiplied out.
-      bool product = part.getKind() == AffineExprKind::Mul && !isa<AffineConstantExpr>(cast<AffineBinaryOpExpr>(part).getRHS());
+      bool product =
+          part.getKind() == AffineExprKind::Mul && !isa<AffineConstantExpr>(cast<AffineBinaryOpExpr>(part).getRHS());
       parts += product ? 100 : 1;
       if (auto s = dyn_cast<AffineSymbolExpr>(part))
         affected |= replacement.contains(s);
@@ -66,15 +67,20 @@ private:
   std::optional<Elements> integersOf(Value v);
   void note(int64_t symbol, const Subscript &value, MLIRContext *context);
   std::optional<Subscript> solve(StringRef kind, ArrayRef<Subscript> args);
+  /// Where a - b = c - d, min(a, b) + max(c, d) = a + d and min(a, b) - a = min(c, d) - c: a clamp from another one that
+  /// this block binds before.
+  std::optional<Subscript> fromOther(BindExprOp bind, ArrayRef<Subscript> args);
   /// A size broadcast against x has to equal it, unless it is 1 or x is.
   bool isOneWith(const Subscript &x, unsigned one);
 
   SizeSymbols sizes;
   IndexSpace space;
-  std::map<unsigned, Subscript> known; // by atom
-  llvm::DenseMap<Value, Elements> integers; // of small integer tensors
-  llvm::DenseSet<int64_t> fromData;         // symbols that are elements of tensors
+  std::map<unsigned, Subscript> known;                                     // by atom
+  llvm::DenseMap<Value, Elements> integers;                                // of small integer tensors
+  llvm::DenseSet<int64_t> fromData;                                        // symbols that are elements of tensors
   std::map<unsigned, std::pair<StringRef, SmallVector<Subscript>>> clamps; // min and max of what
+  // What a clamp takes from its first size, by the difference of its two.
+  std::map<std::tuple<Block *, StringRef, Subscript>, Subscript> byDifference;
   llvm::DenseMap<AffineExpr, AffineExpr> replacement;
 };
 
@@ -137,6 +143,21 @@ std::optional<Subscript> Sizes::solve(StringRef kind, ArrayRef<Subscript> args) 
   if (space.nonNegative(a - b)) // lt
     return Subscript(0);
   return space.nonNegative(b - a - 1) ? std::optional<Subscript>(1) : std::nullopt;
+}
+
+std::optional<Subscript> Sizes::fromOther(BindExprOp bind, ArrayRef<Subscript> args) {
+  StringRef kind = bind.getKind();
+  if ((kind != "min" && kind != "max") || args.size() != 2)
+    return std::nullopt;
+  auto find = [&](StringRef kind) { return byDifference.find({bind->getBlock(), kind, args[0] - args[1]}); };
+  if (auto same = find(kind); same != byDifference.end())
+    return args[0] - same->second;
+  if (auto other = find(kind == "min" ? "max" : "min"); other != byDifference.end())
+    return args[1] + other->second;
+  Subscript clamp = space.symbol(bind.getSymbol());
+  for (int k : {0, 1})
+    byDifference.try_emplace({bind->getBlock(), kind, args[k] - args[1 - k]}, args[k] - clamp);
+  return std::nullopt;
 }
 
 void Sizes::note(int64_t symbol, const Subscript &value, MLIRContext *context) {
@@ -208,7 +229,10 @@ void Sizes::learn(BindExprOp bind) {
     sizes.nonNegative.insert(bind.getSymbol());
   if (kind == "min" || kind == "max")
     clamps[*space.symbol(bind.getSymbol()).asAtom()] = {kind, args};
-  if (auto value = kind == "same" ? std::nullopt : solve(kind, args))
+  auto value = kind == "same" ? std::nullopt : solve(kind, args);
+  if (!value)
+    value = fromOther(bind, args);
+  if (value)
     note(bind.getSymbol(), *value, bind.getContext());
 }
 
@@ -220,9 +244,8 @@ void Sizes::learn(BindElementOp bind) {
   const Subscript &value = (*all)[bind.getIndex()];
   // A quotient by a size says no more than its sign.
   bool quotient = llvm::any_of(value.terms, [&](auto &t) {
-    return llvm::any_of(t.first, [&](unsigned a) {
-      return space[a].kind == IndexSpace::Atom::FloorDiv && !space[a].n.constant();
-    });
+    return llvm::any_of(
+        t.first, [&](unsigned a) { return space[a].kind == IndexSpace::Atom::FloorDiv && !space[a].n.constant(); });
   });
   if (!quotient)
     note(bind.getSymbol(), value, bind.getContext());
@@ -262,9 +285,10 @@ void Sizes::learnReshape(Operation *reshape) {
   all.push_back(b.getStringAttr(""));
   module->setAttr("onnx.symbols", b.getArrayAttr(all));
   AffineExpr expected = space.toAffine(*value, context);
-  BindExprOp::create(b, reshape->getLoc(), b.getStringAttr("same"),
-                     AffineMapAttr::get(AffineMap::get(0, checked, {getAffineSymbolExpr(symbol, context), expected}, context)),
-                     b.getI64IntegerAttr(checked));
+  BindExprOp::create(
+      b, reshape->getLoc(), b.getStringAttr("same"),
+      AffineMapAttr::get(AffineMap::get(0, checked, {getAffineSymbolExpr(symbol, context), expected}, context)),
+      b.getI64IntegerAttr(checked));
   note(symbol, *value, context);
 }
 

@@ -166,3 +166,35 @@ module attributes {onnx.symbols = ["L", ""]} {
     return %e : tensor<?x?x8xf32, #r>
   }
 }
+
+// -----
+
+// min(L, 4) elements and the max(L - 4, 0) others are L; a bound of the same two is the same. A bound of others is not.
+// CHECK-DAG: #[[L:.+]] = affine_map<()[s0] -> (s0)>
+// CHECK-DAG: #[[REST:.+]] = affine_map<()[s0, s1] -> (s0 - s1)>
+// CHECK-DAG: #[[HEAD:.+]] = affine_map<()[s0, s1] -> (s1)>
+// CHECK-DAG: #[[OPEN:.+]] = affine_map<()[s0, s1, s2, s3, s4] -> (s4)>
+// CHECK-LABEL: func.func @main
+// CHECK:         "onnx.Concat"{{.*}} : (tensor<?xf32, #[[HEAD]]>, tensor<?xf32, #[[REST]]>) -> tensor<?xf32, #[[L]]>
+// CHECK:         "onnx.Expand"{{.*}} -> tensor<?xf32, #[[HEAD]]>
+// CHECK:         "onnx.Expand"{{.*}} -> tensor<?xf32, #[[OPEN]]>
+#l = affine_map<()[s0] -> (s0)>
+#head = affine_map<()[s0, s1] -> (s1)>
+#rest = affine_map<()[s0, s1, s2] -> (s2)>
+#all = affine_map<()[s0, s1, s2] -> (s1 + s2)>
+#again = affine_map<()[s0, s1, s2, s3] -> (s3)>
+#other = affine_map<()[s0, s1, s2, s3, s4] -> (s4)>
+module attributes {onnx.symbols = ["L", "", "", "", ""]} {
+  func.func @main(%x: tensor<?xf32, #l>, %h: tensor<?xf32, #head>, %r: tensor<?xf32, #rest>, %one: tensor<f32>) -> (tensor<?xf32, #all>, tensor<?xf32, #again>, tensor<?xf32, #other>) {
+    ssm.bind_dim %x[0] -> 0 : tensor<?xf32, #l>
+    ssm.bind_expr "min" affine_map<()[s0] -> (4, s0)> -> 1
+    ssm.bind_expr "max" affine_map<()[s0] -> (s0 - 4, 0)> -> 2
+    ssm.bind_expr "min" affine_map<()[s0] -> (s0, 4)> -> 3
+    ssm.bind_expr "max" affine_map<()[s0] -> (s0 - 3, 0)> -> 4
+    %none = onnx.NoValue
+    %c = "onnx.Concat"(%h, %r) {axis = 0 : si64} : (tensor<?xf32, #head>, tensor<?xf32, #rest>) -> tensor<?xf32, #all>
+    %e = "onnx.Expand"(%one, %none) : (tensor<f32>, none) -> tensor<?xf32, #again>
+    %f = "onnx.Expand"(%one, %none) : (tensor<f32>, none) -> tensor<?xf32, #other>
+    return %c, %e, %f : tensor<?xf32, #all>, tensor<?xf32, #again>, tensor<?xf32, #other>
+  }
+}
