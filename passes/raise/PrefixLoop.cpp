@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 #include "passes/raise/PrefixLoop.h"
 #include "passes/raise/ExprWriter.h"
+#include "passes/raise/LengthChoice.h"
 #include "passes/raise/Linear.h"
 #include "passes/raise/LoopForm.h"
 #include "llvm/ADT/SetVector.h"
@@ -146,7 +147,7 @@ bool PrefixReaders::final(Value v) {
   llvm::SmallDenseSet<AffineExpr> used;
   for (auto [n, i] : llvm::enumerate(e->indices)) {
     AffineExpr size = onnx::getDimExpr(typeOf(e->source), n);
-    if ((int64_t)n == proof.axis ? i != x.number(proof.reversed ? 0 : proof.length - 1)
+    if ((int64_t)n == proof.axis ? i != (proof.reversed ? x.number(0) : x.simplified(x.sizeOf(proof.step) - 1))
                                  : !(isa<AffineDimExpr>(i) && x.sizeOf(i) == size && used.insert(i).second) &&
                                        !(i == x.number(0) && size == x.number(1)))
       return false;
@@ -431,6 +432,9 @@ bool ssm::raisePrefix(PrefixProof &proof, Exprs &x, SymbolMap &sizes, std::strin
   x.expands = nullptr;
   x.budget = 1 << 20;
   x.forget();
+  for (auto &[v, element] : readers.finals)
+    results.push_back(v);
+  LengthChoice choice(results, loop.nodes);
   bool done = raiseLoop(loop, x, reason);
   sizes.insert(loop.sizes.begin(), loop.sizes.end());
   if (last) {
@@ -442,6 +446,8 @@ bool ssm::raisePrefix(PrefixProof &proof, Exprs &x, SymbolMap &sizes, std::strin
         f.first.replaceAllUsesWith(w.write(x.read(last->getOperand(0), withoutTime(proof, f.second->indices)), over));
     last->erase();
   }
+  if (done && proof.open)
+    choice.make(proof.open->symbol, proof.length);
   for (Value v : llvm::reverse(placeholders))
     if (v.use_empty())
       v.getDefiningOp()->erase();

@@ -2,11 +2,15 @@
 // Every node of the tree is looked at once per stretch of time it stands for; what is proved about it is kept.
 //===----------------------------------------------------------------------===//
 #include "passes/raise/PrefixProof.h"
+#include "llvm/ADT/ScopeExit.h"
 
 using namespace mlir;
 using namespace ssm;
 
 namespace {
+// Steps that a tree over an open length must combine to be worth a choice at run time, and most that are looked at.
+constexpr int64_t kShortestOpen = 8, kLongestOpen = 4096;
+
 /// Operators of which the trees are made; what others give is taken as it is.
 bool belongsToTree(Operation *op) {
   static constexpr StringRef names[] = {
@@ -16,11 +20,11 @@ bool belongsToTree(Operation *op) {
 }
 } // namespace
 
-PrefixProof::PrefixProof(Exprs &x, ArrayRef<Value> roots, int64_t axis, bool reversed)
-    : roots(roots), axis(axis), reversed(reversed), x(x) {
+PrefixProof::PrefixProof(Exprs &x, ArrayRef<Value> roots, int64_t axis, bool reversed, const OpenLength *open)
+    : roots(roots), axis(axis), reversed(reversed), open(open), x(x) {
   auto rootType = cast<RankedTensorType>(roots[0].getType());
   type = rootType.getElementType();
-  length = rootType.getDimSize(axis);
+  length = open ? kLongestOpen : rootType.getDimSize(axis);
   dims = x.axisIterators(onnx::getDimExprs(rootType));
   step = dims[axis];
 }
@@ -38,9 +42,38 @@ void PrefixProof::prepare(Exprs &x) {
   x.forget();
 }
 
+//===- an open length ------------------------------------------------------===//
+
+/// From here on there are steps up to t. What was found for fewer stays true.
+void PrefixProof::assume(int64_t t) {
+  if (!open)
+    return;
+  // What is beyond t, as symbols that stand nowhere else.
+  auto beyond = [&](unsigned k) { return getAffineSymbolExpr(open->symbols + k, x.context) + (t + 1); };
+  x.assumed[open->symbol] = beyond(0);
+  for (auto [k, clamp] : llvm::enumerate(open->clamped))
+    x.assumed[clamp.first] = clamp.second <= t + 1 ? x.number(clamp.second) : beyond(k + 1);
+}
+
+/// Whether it reads a place that is told by what is beyond a step, which is another one at each step.
+bool PrefixProof::assumes(ExprRef e) {
+  if (!open || !e)
+    return false;
+  if (auto it = assuming.find(e); it != assuming.end())
+    return it->second;
+  bool r = llvm::any_of(e->operands, [&](ExprRef o) { return assumes(o); });
+  for (AffineExpr i : e->indices)
+    i.walk([&](AffineExpr part) {
+      auto s = dyn_cast<AffineSymbolExpr>(part);
+      r |= s && s.getPosition() >= open->symbols;
+    });
+  return assuming[e] = r;
+}
+
 //===- terms ---------------------------------------------------------------===//
 
 ExprRef PrefixProof::element(unsigned part, int64_t t) {
+  assume(t);
   Indices where(dims);
   where[axis] = x.number(reversed ? length - 1 - t : t);
   return x.at(roots[part], where);
@@ -407,6 +440,8 @@ int64_t PrefixProof::hypotheses() {
 bool PrefixProof::beginning(int64_t hypothesis) {
   for (unsigned p = 0; p < roots.size(); ++p) {
     ExprRef e = element(p, 0);
+    if (assumes(e))
+      return false;
     if (!hypothesis) {
       Terms terms;
       flatten(e, false, terms);
@@ -434,31 +469,56 @@ bool PrefixProof::beginning(int64_t hypothesis) {
   return true;
 }
 
+/// The recurrence at each step, or at as many as a tree over an open length combines.
+bool PrefixProof::prove(int64_t hypothesis) {
+  if (open)
+    x.forget();
+  for (unsigned p = 0; p < 2; ++p) {
+    decays[p].clear();
+    inputs[p].clear();
+    starts[p].clear();
+  }
+  stretches.clear(), products.clear(), notStretches.clear(), notProducts.clear(), inputOf.clear(), columns.clear();
+  invariant = false;
+  if (!beginning(hypothesis))
+    return false;
+  for (int64_t t = 1; t < length; ++t) {
+    ++known;
+    furthest = std::max(furthest, t);
+    bool proved = true;
+    for (unsigned p = 0; p < roots.size() && proved; ++p) {
+      Stretch s;
+      ExprRef e = element(p, t);
+      proved = x.budget > 0 && !assumes(e) && !stretches.contains(e) && resolve(e, p, t, true, s) &&
+               s.first == (hypothesis ? -1 : 0) && (int64_t)decays[0].size() == t + 1;
+    }
+    if (proved)
+      continue;
+    if (!open || t < kShortestOpen)
+      return false;
+    length = t;
+    for (unsigned p = 0; p < roots.size(); ++p) {
+      decays[p].resize(t);
+      inputs[p].resize(t);
+    }
+  }
+  return true;
+}
+
 bool PrefixProof::run() {
   if (length < 3)
     return false;
+  llvm::scope_exit forget([&] {
+    if (open) {
+      x.assumed.clear();
+      x.forget();
+    }
+  });
+  if (open)
+    x.forget();
   int64_t count = hypotheses();
-  for (int64_t h = 0; h <= count && h <= 8; ++h) {
-    for (unsigned p = 0; p < 2; ++p) {
-      decays[p].clear();
-      inputs[p].clear();
-      starts[p].clear();
-    }
-    stretches.clear(), products.clear(), notStretches.clear(), notProducts.clear(), inputOf.clear(), columns.clear();
-    invariant = false;
-    bool proved = beginning(h);
-    for (int64_t t = 1; t < length && proved; ++t) {
-      ++known;
-      furthest = std::max(furthest, t);
-      for (unsigned p = 0; p < roots.size() && proved; ++p) {
-        Stretch s;
-        ExprRef e = element(p, t);
-        proved = x.budget > 0 && !stretches.contains(e) && resolve(e, p, t, true, s) && s.first == (h ? -1 : 0) &&
-                 (int64_t)decays[0].size() == t + 1;
-      }
-    }
-    if (proved)
+  for (int64_t h = 0; h <= count && h <= 8; ++h)
+    if (prove(h))
       return makeTemplates();
-  }
   return false;
 }

@@ -9,6 +9,10 @@
 // Concat, Reshape, Scatter) into the choice of another element, and checks that sum: b[t] and the decay a[t] are what
 // is new at t, everything else must be made of what is known. Then h[t] = a[t] h[t-1] + b[t] for all t by induction.
 // For complex numbers as pairs, each product is the four products of their parts.
+//
+// Trees of a fixed number of stages see a fixed number of steps back. Over a length that is known at run time only, they
+// are the recurrence as long as that is no more than `length` steps, which the proof finds. Of the element at t it knows
+// that t is less than the length.
 //===----------------------------------------------------------------------===//
 #ifndef SSM_PASSES_RAISE_PREFIXPROOF_H
 #define SSM_PASSES_RAISE_PREFIXPROOF_H
@@ -17,10 +21,19 @@
 
 namespace ssm {
 
+/// A length that is known at run time only.
+struct OpenLength {
+  mlir::AffineExpr symbol;
+  llvm::SmallVector<std::pair<mlir::AffineExpr, int64_t>> clamped; // symbols that are the smaller of it and a number
+  unsigned symbols = 0;                                            // of the module
+};
+
 class PrefixProof {
 public:
-  /// One value, or real and imaginary parts; time is `axis` of them, from its end when `reversed`.
-  PrefixProof(Exprs &x, llvm::ArrayRef<mlir::Value> roots, int64_t axis, bool reversed);
+  /// One value, or real and imaginary parts; time is `axis` of them, from its end when `reversed`, which needs a length
+  /// that is known.
+  PrefixProof(Exprs &x, llvm::ArrayRef<mlir::Value> roots, int64_t axis, bool reversed,
+              const OpenLength *open = nullptr);
   /// Whether h[t] = a[t] h[t-1] + b[t]. The hooks of the Exprs are those of prepare().
   bool run();
   static void prepare(Exprs &x);
@@ -28,6 +41,7 @@ public:
   llvm::SmallVector<mlir::Value> roots;
   int64_t axis, length;
   bool reversed;
+  const OpenLength *open;
   Indices dims;          // iterators of the roots' axes; that of time is `step`
   int64_t furthest = 0;  // step that was reached
   mlir::AffineExpr step; // counts from the first step of the recurrence
@@ -57,6 +71,9 @@ private:
     size_t begin, end;
   };
 
+  void assume(int64_t t);
+  bool assumes(ExprRef e);
+  bool prove(int64_t hypothesis);
   bool beginning(int64_t hypothesis);
   int64_t hypotheses();
   ExprRef element(unsigned part, int64_t t);
@@ -79,6 +96,8 @@ private:
   /// One expression over the step that is these from step `first` on; null when there is none.
   ExprRef templateOf(llvm::ArrayRef<ExprRef> instances, int64_t first);
   ExprRef readTemplate(llvm::ArrayRef<ExprRef> instances, int64_t first);
+  ExprRef readFrom(mlir::Value v, Indices at, int64_t moving, int64_t by, llvm::ArrayRef<ExprRef> instances,
+                   int64_t first);
 
   Exprs &x;
   mlir::Type type;
@@ -89,7 +108,7 @@ private:
   llvm::DenseMap<ExprRef, Stretch> stretches, products;
   llvm::DenseMap<ExprRef, int64_t> notStretches, notProducts;    // with the number of steps known then
   llvm::DenseMap<ExprRef, std::pair<unsigned, int64_t>> inputOf; // terms of inputs that belong to one step
-  llvm::DenseMap<ExprRef, bool> zeros;
+  llvm::DenseMap<ExprRef, bool> zeros, assuming;
   llvm::DenseMap<std::pair<unsigned, int64_t>, std::vector<double>> columns;
   bool sameColumns = false; // decays are numbers, the same in all steps seen
   std::vector<double> firstColumn;

@@ -94,12 +94,33 @@ bool PrefixProof::hasValueOfProduct(ExprRef e, unsigned part, int64_t first, int
 
 //===- templates -----------------------------------------------------------===//
 
+/// The elements of a tensor from `at` on, when they are these from step `first` on.
+ExprRef PrefixProof::readFrom(Value v, Indices at, int64_t moving, int64_t by, ArrayRef<ExprRef> instances,
+                              int64_t first) {
+  int64_t start = cast<AffineConstantExpr>(at[moving]).getValue();
+  AffineExpr place = x.simplified(step * by + (start - first * by));
+  AffineExpr size = onnx::getDimExpr(cast<RankedTensorType>(v.getType()), moving);
+  if (!x.isNonNegative(place) || !x.isNonNegative(size - 1 - place))
+    return nullptr;
+  if (open) // what was found there later may be true of longer ones only
+    x.forget();
+  bool even = true;
+  for (int64_t t = first; t < length && even; ++t) {
+    assume(t);
+    at[moving] = x.number(start + (t - first) * by);
+    even = x.at(v, at) == instances[t];
+  }
+  at[moving] = place;
+  return even ? x.read(v, at) : nullptr;
+}
+
 /// A tensor that has them at places that move evenly.
 ExprRef PrefixProof::readTemplate(ArrayRef<ExprRef> instances, int64_t first) {
   auto firsts = x.placesOf(instances[first]), seconds = x.placesOf(instances[first + 1]);
+  ExprRef found = nullptr;
   for (auto &[v, where] : firsts)
     for (auto &[other, there] : seconds) {
-      if (other != v)
+      if (other != v || found)
         continue;
       std::optional<size_t> moving;
       bool even = true;
@@ -108,24 +129,18 @@ ExprRef PrefixProof::readTemplate(ArrayRef<ExprRef> instances, int64_t first) {
           even &= !moving && isa<AffineConstantExpr>(where[i]) && isa<AffineConstantExpr>(there[i]);
           moving = i;
         }
-      if (!even || !moving)
-        continue;
-      int64_t start = cast<AffineConstantExpr>(where[*moving]).getValue();
-      int64_t by = cast<AffineConstantExpr>(there[*moving]).getValue() - start,
-              size = cast<RankedTensorType>(v.getType()).getDimSize(*moving);
-      Indices at(where);
-      for (int64_t t = first; t < length && even; ++t) {
-        int64_t place = start + (t - first) * by;
-        at[*moving] = x.number(place);
-        even = place >= 0 && place < size && x.at(v, at) == instances[t];
-      }
-      int64_t before = start - first * by; // of step 0
-      if (!even || before < 0 || before >= size)
-        continue;
-      at[*moving] = x.simplified(step * by + before);
-      return x.read(v, at);
+      if (even && moving)
+        found = readFrom(v, Indices(where), *moving,
+                         cast<AffineConstantExpr>(there[*moving]).getValue() -
+                             cast<AffineConstantExpr>(where[*moving]).getValue(),
+                         instances, first);
     }
-  return nullptr;
+  if (open)
+    x.forget();
+  for (int64_t t = 0; open && t < length; ++t) // places of other instances
+    for (unsigned p = 0; p < roots.size(); ++p)
+      element(p, t);
+  return assumes(found) ? nullptr : found;
 }
 
 ExprRef PrefixProof::templateOf(ArrayRef<ExprRef> instances, int64_t first) {

@@ -2,6 +2,7 @@
 // Expects: @main after fold. Leaves: values that are running combinations along an axis (PrefixProof.h), made by stages
 // of shifted products and sums, as ssm.selective_scan. Only values above two or more stages are tried, from the last
 // one on, and most that are none fail at the second position. A proof costs the size of the tree, n log n for length n.
+// Where the length is known at run time only, an onnx.If keeps the tree for lengths that it does not reach across.
 //===----------------------------------------------------------------------===//
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
@@ -23,7 +24,7 @@ constexpr unsigned kNear = 8; // values that are tried as the other part of a co
 
 class DoublingRaiser {
 public:
-  DoublingRaiser(Block &block, SymbolMap &sizes) : block(block), sizes(sizes) {}
+  DoublingRaiser(Block &block, SymbolMap &sizes, ArrayRef<OpenLength> open) : block(block), sizes(sizes), open(open) {}
   void run();
 
 private:
@@ -33,6 +34,7 @@ private:
 
   Block &block;
   SymbolMap &sizes;
+  ArrayRef<OpenLength> open;
   std::optional<Exprs> x;
 };
 
@@ -70,18 +72,27 @@ int64_t DoublingRaiser::tryRoots(ArrayRef<Value> roots) {
   auto type = cast<RankedTensorType>(roots[0].getType());
   int64_t furthest = 0;
   for (int64_t axis = 0; axis < type.getRank(); ++axis) {
-    if (type.isDynamicDim(axis) || type.getDimSize(axis) < 3)
+    const OpenLength *openAxis = nullptr;
+    if (type.isDynamicDim(axis)) {
+      openAxis = llvm::find_if(open, [&](const OpenLength &l) { return l.symbol == onnx::getDimExpr(type, axis); });
+      if (openAxis == open.end())
+        continue;
+    } else if (type.getDimSize(axis) < 3) {
       continue;
+    }
     for (bool reversed : {false, true}) {
+      if (openAxis && reversed)
+        continue;
       if (!x) {
         x.emplace(type.getContext());
         PrefixProof::prepare(*x);
       }
       x->budget = kNodesPerProof;
-      PrefixProof proof(*x, roots, axis, reversed);
+      PrefixProof proof(*x, roots, axis, reversed, openAxis);
       bool proved = proof.run();
       furthest = std::max(furthest, proof.furthest);
-      if (!proved)
+      // Over an open length, one step after the other that reaches as far as it was written is no parallel scan.
+      if (!proved || (openAxis && proof.length < 2 * (int64_t)stages.lookup(roots[0])))
         continue;
       std::string reason;
       bool raised = raisePrefix(proof, *x, sizes, reason);
@@ -105,7 +116,7 @@ void DoublingRaiser::run() {
   }
   llvm::DenseSet<Operation *> erased;
   for (auto [n, op] : llvm::enumerate(candidates)) {
-    if (erased.contains(op))
+    if (erased.contains(op) || op->getBlock() != &block) // it may be one of the operators that an If has taken
       continue;
     Value v = op->getResult(0);
     int64_t reached = tryRoots(v);
@@ -115,7 +126,7 @@ void DoublingRaiser::run() {
     for (Operation *other : ArrayRef<Operation *>(candidates).drop_front(n + 1)) {
       if (raised || near == kNear)
         break;
-      if (erased.contains(other) || other->getResult(0).getType() != v.getType() ||
+      if (erased.contains(other) || other->getBlock() != &block || other->getResult(0).getType() != v.getType() ||
           other->getName().stripDialect() == "Mul")
         continue;
       ++near;
@@ -131,6 +142,31 @@ void DoublingRaiser::run() {
   }
 }
 
+/// Symbols of which others are the smaller one, with a number: sizes of what a stage shifts.
+static SmallVector<OpenLength> openLengths(func::FuncOp main) {
+  SmallVector<OpenLength> lengths;
+  unsigned symbols = 0;
+  if (auto names = main->getParentOfType<ModuleOp>()->getAttrOfType<ArrayAttr>("onnx.symbols"))
+    symbols = names.size();
+  main.walk([&](BindExprOp bind) {
+    if (bind.getKind() != "min" || bind.getMap().getNumResults() != 2)
+      return;
+    AffineExpr a = bind.getMap().getResult(0), b = bind.getMap().getResult(1);
+    if (isa<AffineConstantExpr>(b))
+      std::swap(a, b);
+    auto number = dyn_cast<AffineConstantExpr>(a);
+    if (!number || !isa<AffineSymbolExpr>(b))
+      return;
+    auto *length = llvm::find_if(lengths, [&](const OpenLength &l) { return l.symbol == b; });
+    if (length == lengths.end()) {
+      lengths.push_back({b, {}, symbols});
+      length = &lengths.back();
+    }
+    length->clamped.push_back({getAffineSymbolExpr(bind.getSymbol(), main.getContext()), number.getValue()});
+  });
+  return lengths;
+}
+
 namespace {
 struct RaiseDoublingPass : ssm::impl::RaiseDoublingBase<RaiseDoublingPass> {
   void runOnOperation() override {
@@ -138,10 +174,11 @@ struct RaiseDoublingPass : ssm::impl::RaiseDoublingBase<RaiseDoublingPass> {
     if (!main)
       return;
     SymbolMap sizes;
+    SmallVector<OpenLength> open = openLengths(main);
     SmallVector<Block *> blocks;
     main.walk([&](Block *block) { blocks.push_back(block); });
     for (Block *block : blocks)
-      DoublingRaiser(*block, sizes).run();
+      DoublingRaiser(*block, sizes, open).run();
     replaceSymbols(main, sizes);
   }
 };
