@@ -45,13 +45,41 @@ bool Terms::follows(AffineExpr c, ArrayRef<AffineExpr> conditions) {
          llvm::any_of(conditions, [&](AffineExpr k) { return x.isNonNegative(x.simplified(c - k)); });
 }
 
+/// An element of what a Pad or Concat moves, looked through; null where that gives nothing new.
+ExprRef Terms::shifted(ExprRef read) {
+  Operation *op = read->source.getDefiningOp();
+  auto before = x.expands;
+  x.expands = [&](Operation *other) { return other == op; };
+  ExprRef r = x.definition(read->source, read->indices);
+  x.expands = before;
+  if (r == read || (r->kind == Expr::Kind::Read && r->source == read->source))
+    return nullptr;
+  opened.insert(op);
+  return r;
+}
+
 /// A sum of something over positions, from `low` on and before `high`.
 bool Terms::takeSum(Term &t, ExprRef sum, double coefficient, ExprRef scale) {
   TermList parts;
+  Indices outer;
+  // At its last element a cumulative sum has no condition.
+  auto runs = [](ExprRef e) { return e->kind == Expr::Kind::Read && isName(e->source.getDefiningOp(), {"CumSum"}); };
+  if (sum->kind == Expr::Kind::Select) { // a sum, or nothing
+    bool second = sum->operands[0]->isConstant(0) && sum->indices.size() == 1;
+    if (!second && !sum->operands[1]->isConstant(0))
+      return false;
+    outer.assign(sum->indices.begin(), sum->indices.end());
+    if (second)
+      outer[0] = x.simplified(x.number(-1) - outer[0]);
+    sum = sum->operands[second ? 1 : 0];
+  }
+  bool running = runs(sum);
   if (!collect(sum, parts, true))
     return false;
   Exponent found;
+  SmallVector<WholeSum> whole;
   for (Term &p : parts) {
+    p.conditions.append(outer);
     // The iterator of the conditions; else the only one of a chunk's length.
     AffineExpr r;
     for (AffineExpr i : p.sums) {
@@ -62,26 +90,31 @@ bool Terms::takeSum(Term &t, ExprRef sum, double coefficient, ExprRef scale) {
       });
       if (x.sizeOf(i) == x.sizeOf(tau) && (conditioned || (!r && p.conditions.empty())))
         r = i;
+      else if (start && !r && (conditioned || (running && p.sums.size() == 1)))
+        r = i;
     }
     if (!r || !p.powers.empty())
       return false;
-    AffineExpr low = x.number(0), high = x.sizeOf(tau);
+    AffineExpr length = x.sizeOf(r), low = x.number(0), high = length;
     for (AffineExpr c : p.conditions) {
       AffineExpr at0 = x.simplified(c.replace(r, x.number(0)));
       auto step = dyn_cast<AffineConstantExpr>(x.simplified(c.replace(r, x.number(1)) - at0));
       if (!step || std::abs(step.getValue()) > 1)
         return false;
       if (step.getValue() == 0) {
-        if (!follows(c, t.conditions))
+        // A sum that is empty elsewhere needs no condition.
+        Indices others(p.conditions);
+        llvm::erase(others, c);
+        if (!follows(c, t.conditions) && !follows(c, others))
           return false;
         continue;
       }
       AffineExpr &bound = step.getValue() > 0 ? low : high;
-      if (bound != (step.getValue() > 0 ? x.number(0) : x.sizeOf(tau)))
+      if (bound != (step.getValue() > 0 ? x.number(0) : length))
         return false;
       bound = x.simplified(step.getValue() > 0 ? x.number(0) - at0 : at0 + 1);
     }
-    if (!x.isNonNegative(low) || !x.isNonNegative(x.simplified(x.sizeOf(tau) - high)) ||
+    if (!x.isNonNegative(low) || !x.isNonNegative(x.simplified(length - high)) ||
         !follows(x.simplified(high - low), t.conditions))
       return false;
     double c = coefficient * p.coefficient;
@@ -97,7 +130,15 @@ bool Terms::takeSum(Term &t, ExprRef sum, double coefficient, ExprRef scale) {
     if (std::abs(c) != 1)
       g = x.mul(g, x.constant(std::abs(c), g->type));
     int sign = c < 0 ? -1 : 1;
-    if (x.dependsOn(g, r)) {
+    if (x.dependsOn(g, r) && length != x.sizeOf(tau)) {
+      AffineExpr &time = times[length];
+      if (!time)
+        time = x.iterator(length);
+      g = x.replace(g, DenseMap<AffineExpr, AffineExpr>{{r, time}});
+      whole.push_back({g, time, high, sign});
+      if (low != x.number(0))
+        whole.push_back({g, time, low, -sign});
+    } else if (x.dependsOn(g, r)) {
       g = x.replace(g, DenseMap<AffineExpr, AffineExpr>{{r, tau}});
       found.add(x, g, high, sign);
       found.add(x, g, low, -sign);
@@ -109,7 +150,54 @@ bool Terms::takeSum(Term &t, ExprRef sum, double coefficient, ExprRef scale) {
     t.exponent.add(x, g, at, n);
   for (auto &[g, n] : found.uniform)
     t.exponent.addUniform(x, g, n);
+  t.whole.append(whole);
   return true;
+}
+
+/// Sums over all time of which only differences inside of the chunk are left are sums over stretches of it; others are
+/// factors.
+void Terms::resolveWholeSums(Term &t) {
+  while (!t.whole.empty()) {
+    WholeSum first = t.whole.front();
+    Exponent places; // by their place only
+    for (const WholeSum &s : t.whole)
+      if (s.g == first.g)
+        places.add(x, s.g, s.upTo, s.count);
+    llvm::erase_if(t.whole, [&](const WholeSum &s) { return s.g == first.g; });
+    // What is before the chunk may be written as the sum with its first element, less that.
+    for (size_t n = 0; n < t.factors.size(); ++n) {
+      auto known = left.find(t.factors[n]);
+      if (known == left.end() || std::abs(known->second.first) != 1 ||
+          x.replace(first.g, DenseMap<AffineExpr, AffineExpr>{{first.time, start}}) != known->second.second)
+        continue;
+      int count = known->second.first;
+      AffineExpr next = x.simplified(start + 1);
+      if (!llvm::is_contained(places.sums, std::tuple(first.g, next, -count)))
+        continue;
+      places.add(x, first.g, next, count);
+      places.add(x, first.g, start, -count);
+      t.factors.erase(t.factors.begin() + n--);
+    }
+    int balance = 0;
+    bool inside = true;
+    for (auto &[g, upTo, count] : places.sums) {
+      AffineExpr local = x.simplified(upTo - start);
+      inside &= x.isNonNegative(local) && x.isNonNegative(x.simplified(x.sizeOf(tau) - local));
+      balance += count;
+    }
+    if (inside && (balance == 0 || start == x.number(0))) {
+      ExprRef g = x.replace(first.g, DenseMap<AffineExpr, AffineExpr>{{first.time, start + tau}});
+      for (auto &[unused, upTo, count] : places.sums)
+        t.exponent.add(x, g, upTo - start, count);
+      continue;
+    }
+    for (auto &[g, upTo, count] : places.sums) {
+      ExprRef part = x.select({upTo - 1 - first.time}, g, x.constant(0, g->type));
+      ExprRef sum = x.reduce("ReduceSum", {first.time}, part);
+      for (int n = 0; n < std::abs(count); ++n)
+        t.factors.push_back(x.op("Exp", {count < 0 ? x.neg(sum) : sum}, g->type));
+    }
+  }
 }
 
 /// Adds coefficient * e to the exponent. False when that has to wait for a condition, or fails.
@@ -117,6 +205,7 @@ bool Terms::takeExponent(Term &t, ExprRef e, double coefficient, int depth) {
   auto leave = [&] {
     ExprRef scaled = coefficient == 1 ? e : x.mul(e, x.constant(coefficient, e->type));
     t.factors.push_back(x.op("Exp", {scaled}, e->type));
+    left[t.factors.back()] = {coefficient, e};
     return true;
   };
   if (depth == 0 || --budget < 0)
@@ -142,12 +231,21 @@ bool Terms::takeExponent(Term &t, ExprRef e, double coefficient, int depth) {
       t.conditions.push_back(other);
       return takeExponent(t, e->operands[1], coefficient, depth - 1);
     }
-    return false;
+    return start && takeSum(t, e, coefficient, nullptr);
   }
   case Expr::Kind::Read:
+    // What is before a position is the sum moved by one.
+    if (start && isName(e->source.getDefiningOp(), {"Pad", "Concat"}))
+      if (ExprRef inner = shifted(e); inner && inner->kind == Expr::Kind::Select)
+        return takeExponent(t, inner, coefficient, depth - 1) || leave();
+      else if (inner && inner->kind == Expr::Kind::Read)
+        return takeExponent(t, inner, coefficient, depth - 1);
+      else if (inner && inner->isConstant(0))
+        return true;
     if (isName(e->source.getDefiningOp(), {"CumSum", "ReduceSum", "MatMul", "Einsum"})) {
       ExprRef inner = definition(e);
-      return (inner && inner->isSum() && takeSum(t, inner, coefficient, nullptr)) || leave();
+      bool running = start && inner && isName(e->source.getDefiningOp(), {"CumSum"});
+      return (inner && inner->isSum() && takeSum(t, running ? e : inner, coefficient, nullptr)) || leave();
     }
     if (isName(e->source.getDefiningOp(), {"Add", "Sub", "Neg", "Mul", "Div", "Cast", "Where", "Sum"}))
       if (ExprRef inner = definition(e))

@@ -169,6 +169,7 @@ bool RaiseChunksPass::raiseLoopOfChunks(Operation *loop) {
   for (AffineExpr length : lengthsOf(x, step.outputDims)) {
     AffineExpr tau = x.iterator(length);
     Terms terms(x, tau);
+    terms.start = x.simplified(form->step * length);
     terms.isState = [&](Value v) { return v == carry.state; };
     for (ChunkStep::Inverse &i : step.inverses)
       terms.inverses.insert(i.inverse);
@@ -362,6 +363,7 @@ bool RaiseChunksPass::raiseStates(Operation *states, Block &block, ArrayRef<Tria
         for (AffineExpr length : lengthsOf(x, step.outputDims)) {
           AffineExpr position = x.iterator(length);
           Terms terms(x, position);
+          terms.start = x.simplified(index * length);
           terms.isState = [&](Value w) { return w == v; };
           terms.reachesState = [&](Value w) { return dependent.contains(w); };
           for (const TriangularInverse &i : inverses)

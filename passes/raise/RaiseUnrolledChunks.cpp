@@ -129,6 +129,7 @@ bool ssm::raiseUnrolledChunks(Operation *concat, ArrayRef<Value> chain, ArrayRef
         continue;
       AffineExpr tau = x.iterator(length);
       Terms terms(x, tau);
+      terms.start = start;
       terms.isState = [&](Value v) { return v == state; };
       terms.reachesState = [&](Value v) { return dependent.contains(v); };
       for (const TriangularInverse &i : inverses) {

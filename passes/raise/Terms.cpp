@@ -381,6 +381,8 @@ bool Terms::split(TermList &terms, size_t at, bool &changed) {
     collectFrom(upTo);
   for (auto &[g, n] : t.exponent.uniform)
     collectFrom(n);
+  for (const WholeSum &sum : t.whole)
+    collectFrom(x.simplified(sum.upTo - start));
   for (ExprRef f : t.factors)
     if (isInverse(f))
       for (AffineExpr i : ArrayRef(f->indices).take_back(2))
@@ -403,8 +405,10 @@ bool Terms::split(TermList &terms, size_t at, bool &changed) {
     // An exponent that is resolved stays with the rest.
     if (!multiply({rest}, part, whole))
       return false;
-    for (Term &w : whole)
+    for (Term &w : whole) {
       w.exponent = rest.exponent;
+      w.whole = rest.whole;
+    }
     terms.erase(terms.begin() + at);
     llvm::append_range(terms, whole);
     return changed = true;
@@ -428,6 +432,7 @@ bool Terms::resolve(TermList &terms) {
   for (Term &t : terms) {
     if (!t.powers.empty())
       return false;
+    resolveWholeSums(t);
     // Each condition once, and none that another gives.
     for (size_t n = 0; n < t.conditions.size(); ++n) {
       Indices others(t.conditions);

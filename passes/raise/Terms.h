@@ -25,12 +25,20 @@ struct Exponent {
   bool empty() const { return sums.empty() && uniform.empty(); }
 };
 
+/// A sum over all time: `count` times the sum of g, over the iterator `time`, before the place `upTo`.
+struct WholeSum {
+  ExprRef g;
+  mlir::AffineExpr time, upTo;
+  int count;
+};
+
 struct Term {
   double coefficient = 1;
   Indices conditions; // each is >= 0
   Indices sums;
   llvm::SmallVector<ExprRef> factors;
   llvm::SmallVector<std::pair<double, ExprRef>> powers; // exponents that are not resolved yet
+  llvm::SmallVector<WholeSum> whole;                    // part of the exponent, until it is known what is left of them
   Exponent exponent;
 };
 using TermList = std::vector<Term>;
@@ -44,6 +52,8 @@ public:
   /// the sum at the top apart in any case.
   std::optional<TermList> of(ExprRef e, bool whole = false);
 
+  /// The time of the chunk's first position, where there are sums over all time.
+  mlir::AffineExpr start;
   /// The state.
   std::function<bool(mlir::Value)> isState = [](mlir::Value) { return false; };
   /// What may have been computed from a state; everything else is not looked through for one.
@@ -73,12 +83,16 @@ private:
   bool resolve(TermList &terms);
   bool resolvePowers(Term &t, bool &changed);
   bool takeExponent(Term &t, ExprRef e, double coefficient, int depth);
+  ExprRef shifted(ExprRef read);
   bool takeSum(Term &t, ExprRef sum, double coefficient, ExprRef scale);
+  void resolveWholeSums(Term &t);
   bool split(TermList &terms, size_t at, bool &changed);
 
   Exprs &x;
   mlir::AffineExpr tau;
   llvm::DenseMap<ExprRef, bool> masked, stateReads;
+  llvm::DenseMap<mlir::AffineExpr, mlir::AffineExpr> times; // iterators over all time, by its length
+  llvm::DenseMap<ExprRef, std::pair<double, ExprRef>> left; // factors exp(coefficient * e) that exponents left
   int budget = 4000;
 };
 

@@ -1,0 +1,135 @@
+"""What chunks of a recurrence may be made of: decays from one cumulative sum over all time or from powers of a constant,
+a first chunk without a state, more than one state or output, states that are a vector for each channel."""
+import numpy as np
+import pytest
+
+from spelling import Compiled, Graph, check
+from test_chunks import B, H, K, V, drawn, reference
+
+Q = 4  # positions of a chunk
+MASK = np.tril(np.ones((Q, Q), bool))
+
+
+def sequences(count):
+    g, arrays = Graph(), drawn(Q * count)
+    return g, arrays, [g.input(n, a) for n, a in zip("qkvg", arrays)]
+
+
+def unrolled(g, count, tensors, states, step, bare=None):
+    """The outputs of all chunks, joined over time, and the last states. `bare`: the first step, without states."""
+    outs = []
+    for c in range(count):
+        now = [g.slice(x, c * Q, (c + 1) * Q, 2) for x in tensors]
+        made, states = bare(g, *now) if bare and c == 0 else step(g, *now, *states)
+        outs.append(made)
+    return [g.Concat(*o, axis=2) for o in zip(*outs)], states
+
+
+def scanned(g, count, tensors, ranks, states, step, sizes):
+    """The same with a Scan over chunks; `ranks` of the tensors, `sizes` of the outputs' last axes."""
+    cut = [g.Reshape(x, g.constant(np.array([B, H, count, Q] + ([-1] if r == 4 else []), np.int64)))
+           for x, r in zip(tensors, ranks)]
+    cut = [g.Transpose(x, perm=[2, 0, 1, 3, 4][:r + 1]) for x, r in zip(cut, ranks)]
+    body = Graph()
+    body.count = 1000
+    inner = [body.input(f"s{i}", np.zeros(s.shape, np.float32)) for i, s in enumerate(states)]
+    widths = [{4: (B, H, Q, w), 3: (B, H, Q)}[r] for r, w in zip(ranks, (K, K, V, 1, 1))]
+    now = [body.input(f"x{i}", np.zeros(w, np.float32)) for i, w in enumerate(widths)]
+    made, after = step(body, *now, *inner)
+    results = g.node("Scan", [*[g.constant(s) for s in states], *cut], outputs=len(states) + len(made),
+                     body=body.model([*after, *made]).graph, num_scan_inputs=len(cut))
+    outs = []
+    for y, size in zip(results[len(states):], sizes):
+        y = g.Transpose(y, perm=[1, 2, 0, 3, 4])
+        outs.append(g.Reshape(y, g.ints(B, H, count * Q, size)))
+    return outs, results[:len(states)]
+
+
+def column(g, x):
+    return g.Unsqueeze(x, g.ints(3))
+
+
+def turned(g, x):
+    return g.Transpose(x, perm=[0, 1, 3, 2])
+
+
+def weights(g, total, mask=MASK):
+    distance = g.Sub(column(g, total), g.Unsqueeze(total, g.ints(2)))
+    return g.Exp(g.Where(mask, distance, np.float32(-np.inf)))
+
+
+def chunk(g, q, k, v, inside, before, behind, through, state):
+    """From the decays: between positions, from the start, to the end, and of the whole chunk."""
+    out = g.MatMul(g.Mul(g.MatMul(q, turned(g, k)), inside), v)
+    after = g.MatMul(turned(g, g.Mul(k, behind)), v)
+    if state is None:
+        return out, after
+    return g.Add(out, g.Mul(before, g.MatMul(q, state))), g.Add(g.Mul(through, state), after)
+
+
+def own_sum(g, q, k, v, decay, state=None, mask=MASK):
+    total = g.CumSum(decay, np.int64(2))
+    last = g.slice(total, Q - 1, Q, 2)
+    y, s = chunk(g, q, k, v, weights(g, total, mask), column(g, g.Exp(total)), column(g, g.Exp(g.Sub(last, total))),
+                 column(g, g.Exp(last)), state)
+    return [y], [s]
+
+
+def check_kept(tmp, g, outputs, expected, reason):
+    """Chunks that are no recurrence over time; each by itself may be one."""
+    compiled = Compiled(tmp, g, outputs)
+    assert "chunks: " + reason in compiled.missed
+    for y, e in zip(compiled({name: array for _, name, array in g.inputs}), expected):
+        np.testing.assert_allclose(y, e, atol=2e-5, rtol=2e-4)
+
+
+def zeros(*last):
+    return np.zeros((B, H, *last), np.float32)
+
+
+#===- one cumulative sum over all time ----------------------------------------===#
+
+
+def of_time(g, q, k, v, total, before, state, late=False):
+    """`total` runs over all time, `before` is the same without the position itself."""
+    last, first = g.slice(total, Q - 1, Q, 2), g.slice(before, 0, 1, 2)
+    start = g.slice(total, 0, 1, 2) if late else first
+    y, s = chunk(g, q, k, v, weights(g, total), column(g, g.Exp(g.Sub(total, first))),
+                 column(g, g.Exp(g.Sub(last, total))), column(g, g.Exp(g.Sub(last, start))), state)
+    return [y], [s]
+
+
+def cumulative(g, decay, count, exclusive):
+    total = g.CumSum(decay, np.int64(2))
+    if exclusive == "cumsum":
+        return total, g.CumSum(decay, np.int64(2), exclusive=1)
+    if exclusive == "difference":
+        return total, g.Sub(total, decay)
+    return total, g.slice(g.Pad(total, g.ints(0, 0, 1, 0, 0, 0)), 0, Q * count, 2)
+
+
+@pytest.mark.parametrize("form", ["unrolled", "scan"])
+@pytest.mark.parametrize("exclusive", ["pad", "cumsum", "difference"])
+def test_sum_over_all_time(tmp_path, exclusive, form):
+    g, arrays, x = sequences(3)
+    tensors = x[:3] + list(cumulative(g, x[3], 3, exclusive))
+    if form == "unrolled":
+        (y,), (s,) = unrolled(g, 3, tensors, [g.constant(zeros(K, V))], of_time)
+    else:
+        (y,), (s,) = scanned(g, 3, tensors, [4, 4, 4, 3, 3], [zeros(K, V)], of_time, [V])
+    check(tmp_path, g, [y, s], list(reference(*arrays)), ["semiseparable"])
+
+
+def test_sum_over_all_time_from_another_start(tmp_path):
+    g, arrays, x = sequences(3)
+    late = lambda *a: of_time(*a, late=True)
+    tensors = x[:3] + list(cumulative(g, x[3], 3, "pad"))
+    (y,), _ = unrolled(g, 3, tensors, [g.constant(zeros(K, V))], late)
+    q, k, v, decay = (a.astype(np.float64) for a in arrays)
+    expected, state = [], np.zeros((B, H, K, V))
+    for c in range(3):
+        part = [a[:, :, c * Q:(c + 1) * Q] for a in (q, k, v, decay)]
+        expected.append(reference(*part, state)[0])
+        first = np.exp(part[3][:, :, :1, None])
+        state = state * np.exp(part[3][:, :, 1:].sum(2))[..., None, None] + reference(*part)[1]
+    check_kept(tmp_path, g, [y], [np.concatenate(expected, 2)], "the state's decay does not run over the whole chunk")
