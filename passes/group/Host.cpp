@@ -17,8 +17,6 @@ Value Host::slot(int64_t bytes) {
 
 Value Host::call(StringRef name, Type result, ValueRange arguments) {
   LLVM::LLVMFuncOp &function = functions[name];
-  if (!function)
-    function = module.lookupSymbol<LLVM::LLVMFuncOp>(name);
   if (!function) {
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(module.getBody());

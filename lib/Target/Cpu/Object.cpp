@@ -1,5 +1,6 @@
 //===- Object.cpp - objects and libraries for the CPU ----------------------===//
 #include "lib/Target/Cpu/Cpu.h"
+#include "lib/Target/Cpu/ShareCode.h"
 #include "mlir/IR/Diagnostics.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
@@ -60,7 +61,12 @@ LogicalResult ssm::emitObject(llvm::Module &module, const CpuOptions &options, S
   tuning.LoopVectorization = tuning.SLPVectorization = options.optLevel > 1;
   tuning.LoopInterleaving = options.optLevel > 1;
   // Copies of loop bodies are most of what LLVM works on; a graph of very many different operators goes without them.
-  if (llvm::count_if(module, [](const llvm::Function &f) { return !f.isDeclaration(); }) > kManyFunctions)
+  auto hasManyFunctions = [&] {
+    return llvm::count_if(module, [](const llvm::Function &f) { return !f.isDeclaration(); }) > kManyFunctions;
+  };
+  if (hasManyFunctions())
+    shareCode(module);
+  if (hasManyFunctions())
     tuning.LoopUnrolling = tuning.LoopInterleaving = tuning.SLPVectorization = false;
   llvm::PassBuilder builder(machine.get(), tuning);
   llvm::LoopAnalysisManager lam;
