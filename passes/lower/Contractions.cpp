@@ -190,23 +190,21 @@ LogicalResult gemm(Operation *op, Emitter &e) {
   Tensor c = e.operand(op, 2);
   double alpha = onnx::floatAttr(op, "alpha", 1), beta = onnx::floatAttr(op, "beta", 1);
   MLIRContext *context = op->getContext();
-  SmallVector<Emitter::Access> inputs = {{{r, accType}, e.b.getMultiDimIdentityMap(2)}};
-  bool late = false;
+  SmallVector<Emitter::Access> inputs;
   if (c && beta != 0) {
     SmallVector<AffineExpr> exprs;
     for (int64_t i = 0; i < c.rank(); ++i) {
-      AffineExpr index = batchIndex(c, i, onnx::getDimExpr(result, i + 2 - c.rank()), getAffineDimExpr(i + 2 - c.rank(), context));
-      late |= !index;
-      exprs.push_back(index);
+      int64_t at = i + 2 - c.rank();
+      exprs.push_back(batchIndex(c, i, onnx::getDimExpr(result, at), getAffineDimExpr(at, context)));
     }
-    if (!late)
-      inputs.push_back({c, AffineMap::get(2, 0, exprs, context)});
+    AffineMap map = e.b.getMultiDimIdentityMap(2);
+    if (llvm::is_contained(exprs, AffineExpr()))
+      c = materialiseBroadcast(e, c, onnx::getDimExprs(result));
+    else
+      map = AffineMap::get(2, 0, exprs, context);
+    inputs.push_back({c, map});
   }
-  if (late) {
-    c = materialiseBroadcast(e, c, onnx::getDimExprs(result));
-    inputs.push_back({c, e.b.getMultiDimIdentityMap(2)});
-  }
-  e.setResult(op, 0, e.map(result, inputs, [&](Scalar &s, ValueRange v) -> Value {
+  auto scaledSum = [&](Scalar &s, ValueRange v) -> Value {
     Type k = computeType(t);
     auto scaled = [&](Value x, double f) -> Value {
       if (f == 1)
@@ -218,7 +216,15 @@ LogicalResult gemm(Operation *op, Emitter &e) {
     };
     Value x = scaled(v[0], alpha);
     return v.size() > 1 ? s.add(x, scaled(v[1], beta), k) : x;
-  }));
+  };
+  // Products that have the result's type are scaled and added to where they are.
+  if (computeType(t) == t) {
+    bool plain = inputs.empty() && alpha == 1;
+    e.setResult(op, 0, plain ? r : e.update({r, result}, inputs, scaledSum));
+    return success();
+  }
+  inputs.insert(inputs.begin(), {{r, accType}, e.b.getMultiDimIdentityMap(2)});
+  e.setResult(op, 0, e.map(result, inputs, scaledSum));
   return success();
 }
 

@@ -187,7 +187,14 @@ Value Emitter::generate(RankedTensorType result, IndexBody body) {
 }
 
 Value Emitter::map(RankedTensorType result, ArrayRef<Access> inputs, Body body) {
-  Value init = empty(result);
+  return elementwise(result, empty(result), inputs, false, body);
+}
+
+Value Emitter::update(Tensor t, ArrayRef<Access> inputs, Body body) {
+  return elementwise(t.type, t.value, inputs, true, body);
+}
+
+Value Emitter::elementwise(RankedTensorType result, Value init, ArrayRef<Access> inputs, bool readsInit, Body body) {
   SmallVector<Value> ins;
   SmallVector<AffineMap> maps;
   for (const Access &a : inputs) {
@@ -202,7 +209,9 @@ Value Emitter::map(RankedTensorType result, ArrayRef<Access> inputs, Body body) 
                                      b.setInsertionPointToEnd(nested.getInsertionBlock());
                                      Scalar s(b, l);
                                      SmallVector<Value> values;
-                                     for (auto [arg, access] : llvm::zip(args, inputs))
+                                     if (readsInit)
+                                       values.push_back(s.load(args.back(), result.getElementType()));
+                                     for (auto [arg, access] : llvm::zip(args.drop_back(), inputs))
                                        values.push_back(s.load(arg, access.tensor.element()));
                                      linalg::YieldOp::create(b, l, s.store(body(s, values), result.getElementType()));
                                    })

@@ -74,6 +74,8 @@ public:
   using ReduceBody = llvm::function_ref<mlir::Value(Scalar &, mlir::Value accumulator, mlir::ValueRange inputs)>;
   /// result[i] = body(inputs at their maps), i over all dims of the result.
   mlir::Value map(mlir::RankedTensorType result, llvm::ArrayRef<Access> inputs, Body body);
+  /// The same in the place of a tensor of the result's type, whose own element is the body's first input.
+  mlir::Value update(Tensor t, llvm::ArrayRef<Access> inputs, Body body);
   /// A linalg.generic with reduction loops after the parallel ones or among them. The accumulator has the compute type
   /// of accumulatorType's elements and starts at init; the value is a tensor of that *compute* type.
   mlir::Value reduce(mlir::RankedTensorType result, mlir::AffineMap resultMap, llvm::ArrayRef<Access> inputs,
@@ -82,6 +84,8 @@ public:
   mlir::Value toStorage(mlir::Value computed, mlir::RankedTensorType result);
 
 private:
+  mlir::Value elementwise(mlir::RankedTensorType result, mlir::Value init, llvm::ArrayRef<Access> inputs,
+                          bool readsInit, Body body);
   llvm::ArrayRef<mlir::Value> symbols;
   mlir::Block *home; // sizes made here may be used anywhere below
   llvm::DenseMap<mlir::Value, mlir::Value> lowered_;
