@@ -231,9 +231,8 @@ void RaiseChunksPass::raiseUnrolled(Block &block) {
   std::optional<SmallVector<TriangularInverse>> inverses;
   for (Operation *concat : concats)
     for (ArrayRef<Value> chain : chains) {
-      // One state before each chunk, and one behind the last where something reads it.
       size_t count = concat->getNumOperands();
-      if (chain.size() != count && chain.size() != count + 1)
+      if (chain.size() + 1 < count || chain.size() > count + 1)
         continue;
       if (!inverses)
         inverses = inversesOf(block);

@@ -87,6 +87,26 @@ def zeros(*last):
     return np.zeros((B, H, *last), np.float32)
 
 
+#===- a first chunk without a state -------------------------------------------===#
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+def test_first_chunk_without_state(tmp_path, count):
+    g, arrays, x = sequences(count)
+    (y,), (s,) = unrolled(g, count, x, None, own_sum, own_sum)
+    check(tmp_path, g, [y, s], list(reference(*arrays)), ["semiseparable"])
+
+
+def test_first_chunk_with_another_mask(tmp_path):
+    g, arrays, x = sequences(3)
+    first = lambda *a: own_sum(*a, mask=np.tril(MASK, -1))
+    (y,), (s,) = unrolled(g, 3, x, None, own_sum, first)
+    expected, last = reference(*arrays)
+    q, k, v = (a[:, :, :Q].astype(np.float64) for a in arrays[:3])
+    expected[:, :, :Q] -= np.einsum("bhtk,bhtk,bhtv->bhtv", q, k, v)
+    check_kept(tmp_path, g, [y, s], [expected, last], "the state is read with another decay")
+
+
 #===- one cumulative sum over all time ----------------------------------------===#
 
 
