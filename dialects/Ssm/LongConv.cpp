@@ -9,18 +9,20 @@ ValueRange LongConvOp::getInitialStates() { return {}; }
 ValueRange LongConvOp::getFinalStates() { return {}; }
 SmallVector<StringRef> LongConvOp::getForms() { return {"convolution", "chunked"}; }
 
-double LongConvOp::getCost(StringRef form, ArrayRef<int64_t> sizes) {
-  double rows = 1, length = sizes[sizes.size() - 2], taps = std::min<double>(sizes.back(), length);
-  for (int64_t s : sizes.drop_back(2))
-    rows *= s;
-  if (form == "convolution")
-    return rows * length * taps;
-  // Two transforms of the power of two that holds sequence and kernel. They are chosen where they are surely faster: a
-  // sum is more accurate where the output is small beside the largest one, and what is not finite stays in its place.
+// Two transforms of the power of two that holds sequence and kernel. They are chosen where they are surely faster: a sum is
+// more accurate where the output is small beside the largest one, and what is not finite stays in its place.
+double ssm::transformCost(double rows, double length, double taps) {
   double n = 2, stages = 1;
   for (; n < length + taps - 1; n *= 2)
     ++stages;
   return rows * n * stages * 12 + 4000;
+}
+
+double LongConvOp::getCost(StringRef form, ArrayRef<int64_t> sizes) {
+  double rows = 1, length = sizes[sizes.size() - 2], taps = std::min<double>(sizes.back(), length);
+  for (int64_t s : sizes.drop_back(2))
+    rows *= s;
+  return form == "convolution" ? rows * length * taps : transformCost(rows, length, taps);
 }
 
 LogicalResult LongConvOp::verify() {

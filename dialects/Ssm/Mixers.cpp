@@ -253,12 +253,18 @@ StringRef ssm::preferredForm(Operation *op) {
   return cheapest(op, knownSizes(op));
 }
 
-StringRef ssm::shortForm(Operation *op) {
+void ssm::setForm(Operation *op, StringRef asked) {
+  bool given = !asked.empty() || op->hasAttr("form");
+  StringRef form = asked.empty() ? preferredForm(op) : asked;
+  op->setAttr("form", StringAttr::get(op->getContext(), form));
+  int64_t length = knownSizes(op)[cast<SequenceMixerOpInterface>(op).getTimeDim()];
+  if (StringRef brief = formFor(op, 1); !given && ShapedType::isDynamic(length) && brief != form)
+    op->setAttr(kShortFormAttr, StringAttr::get(op->getContext(), brief));
+}
+
+StringRef ssm::formFor(Operation *op, int64_t steps) {
   SmallVector<int64_t> sizes = knownSizes(op);
-  int64_t &length = sizes[cast<SequenceMixerOpInterface>(op).getTimeDim()];
-  if (!ShapedType::isDynamic(length))
-    return {};
-  length = 1;
+  sizes[cast<SequenceMixerOpInterface>(op).getTimeDim()] = steps;
   return cheapest(op, sizes);
 }
 

@@ -58,6 +58,12 @@ llvm::LogicalResult verifyFloats(mlir::Operation *op, mlir::ValueRange values);
 llvm::LogicalResult verifyScalarRegion(mlir::Operation *op, mlir::Region &region, llvm::ArrayRef<mlir::Type> arguments,
                                        llvm::ArrayRef<mlir::Type> yields);
 
+/// The input of a time-invariant scan that is convolved: the only one that changes over time, in which u is linear while
+/// the decay and the read-out do not depend on it. None with an initial or a final state.
+std::optional<unsigned> convolvedInput(SelectiveScanOp op);
+/// Cost of ssm.long_conv through transforms.
+double transformCost(double rows, double length, double taps);
+
 /// A constant all of whose elements are this number.
 bool isConstantOf(mlir::Value value, double number);
 /// Takes the operands of one group away, with their maps.

@@ -1,5 +1,7 @@
 //===- SelectiveScan.cpp - ssm.selective_scan ------------------------------===//
 #include "dialects/Ssm/Mixers.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/IR/Matchers.h"
 
 using namespace mlir;
 using namespace ssm;
@@ -10,13 +12,64 @@ ValueRange SelectiveScanOp::getFinalStates() { return getFinal(); }
 std::optional<StateGroups> SelectiveScanOp::getStateGroups() { return stateGroups(*this, 1, 1); }
 SmallVector<TypedAttr> SelectiveScanOp::getNeutralStates() { return zeroStates(*this, getComplex() ? 2 : 1); }
 int64_t SelectiveScanOp::getChunkSize(StringRef form) { return 1; }
-SmallVector<StringRef> SelectiveScanOp::getForms() { return {"recurrent"}; }
+SmallVector<StringRef> SelectiveScanOp::getForms() {
+  SmallVector<StringRef> forms = {"recurrent"};
+  if (convolvedInput(*this))
+    forms.push_back("convolution");
+  return forms;
+}
 
 double SelectiveScanOp::getCost(StringRef form, ArrayRef<int64_t> sizes) {
-  double points = 1;
-  for (int64_t s : sizes)
-    points *= s;
-  return points * (6 + 4 * getProducer().front().getOperations().size());
+  int64_t time = getTimeDim();
+  double step = 6 + 4 * getProducer().front().getOperations().size(), rows = 1, kernels = 1;
+  for (int64_t d = 0; d < time; ++d)
+    rows *= sizes[d];
+  for (int64_t s : sizes.drop_front(time))
+    step *= s;
+  if (form == "recurrent")
+    return rows * step;
+  unsigned input = *convolvedInput(*this);
+  for (int64_t d = 0; d < time; ++d)
+    if (llvm::any_of(llvm::seq<unsigned>(getInputs().size()),
+                     [&](unsigned i) { return i != input && indexingMaps(*this)[i].isFunctionOfDim(d); }))
+      kernels *= sizes[d];
+  // Transforms of many short rows take twice what those of long_conv's model take.
+  return kernels * step + 2 * transformCost(rows, sizes[time], sizes[time]);
+}
+
+std::optional<unsigned> ssm::convolvedInput(SelectiveScanOp op) {
+  if (!op.getInitial().empty() || !op.getFinal().empty() || llvm::is_contained(iterationSizes(op), AffineExpr()))
+    return std::nullopt;
+  std::optional<unsigned> input;
+  for (unsigned i = 0; i < op.getInputs().size(); ++i)
+    if (indexingMaps(op)[i].isFunctionOfDim(op.getTimeDim())) {
+      if (input)
+        return std::nullopt;
+      input = i;
+    }
+  if (!input)
+    return std::nullopt;
+  Block &block = op.getProducer().front();
+  llvm::SmallPtrSet<Value, 8> linear = {block.getArgument(*input)};
+  for (Operation &inner : block.without_terminator()) {
+    size_t count = llvm::count_if(inner.getOperands(), [&](Value v) { return linear.contains(v); });
+    if (!count)
+      continue;
+    bool scales = isa<arith::MulFOp>(inner) && count == 1;
+    bool divides = isa<arith::DivFOp>(inner) && !linear.contains(inner.getOperand(1));
+    bool adds = isa<arith::AddFOp, arith::SubFOp, arith::NegFOp, arith::ExtFOp, arith::TruncFOp>(inner) &&
+                count == inner.getNumOperands();
+    if (!scales && !divides && !adds)
+      return std::nullopt;
+    linear.insert(inner.getResult(0));
+  }
+  unsigned parts = op.getComplex() ? 2 : 1;
+  for (auto [i, v] : llvm::enumerate(block.getTerminator()->getOperands())) {
+    bool isTerm = i / parts == 1;
+    if (linear.contains(v) != isTerm && !(isTerm && matchPattern(v, m_AnyZeroFloat())))
+      return std::nullopt;
+  }
+  return input;
 }
 
 LogicalResult SelectiveScanOp::verify() {

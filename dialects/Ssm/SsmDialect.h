@@ -33,8 +33,10 @@ llvm::StringRef preferredForm(mlir::Operation *op);
 /// What each form costs where sizes that are not known are taken as getPreferredForm takes them; the order is that of
 /// getForms.
 llvm::SmallVector<std::pair<llvm::StringRef, double>> formCosts(mlir::Operation *op);
-/// The cheapest form for one step where the number of steps is known at run time only; empty where it is constant.
-llvm::StringRef shortForm(mlir::Operation *op);
+/// Gives a mixer the form that is asked for, else its preferred one, with the one for short sequences beside it.
+void setForm(mlir::Operation *op, llvm::StringRef asked = {});
+/// The cheapest form for this many steps.
+llvm::StringRef formFor(mlir::Operation *op, int64_t steps);
 } // namespace ssm
 
 #include "dialects/Ssm/SsmDialect.h.inc"

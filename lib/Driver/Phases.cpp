@@ -172,6 +172,7 @@ void noteArena(ModuleOp module, Report &report) {
 }
 
 void group(OpPassManager &pm, const CompilerOptions &) {
+  pm.addPass(createConvolveScans());
   pm.addPass(createNormaliseScans());
   pm.addPass(createPackWeights());
   pm.addPass(createSeedRandom());

@@ -23,21 +23,14 @@ struct ChooseFormsPass : ssm::impl::ChooseFormsBase<ChooseFormsPass> {
       asked[kind] = form.str();
     }
     WalkResult result = getOperation().walk([&](SequenceMixerOpInterface mixer) {
-      StringRef form = mixer.getPreferredForm(), brief = shortForm(mixer);
-      bool given = mixer->hasAttr("form");
-      if (auto it = asked.find(mixer.getKind()); it != asked.end()) {
-        form = it->second;
-        given = true;
-        SmallVector<StringRef> known = mixer.getForms();
-        if (!llvm::is_contained(known, form)) {
-          mixer.emitError("form '") << form << "' was asked for, but " << mixer.getKind() << " has only "
-                                    << llvm::join(known, ", ");
-          return WalkResult::interrupt();
-        }
+      StringRef form = asked.contains(mixer.getKind()) ? StringRef(asked[mixer.getKind()]) : StringRef();
+      SmallVector<StringRef> known = mixer.getForms();
+      if (!form.empty() && !llvm::is_contained(known, form)) {
+        mixer.emitError("form '") << form << "' was asked for, but " << mixer.getKind() << " has only "
+                                  << llvm::join(known, ", ");
+        return WalkResult::interrupt();
       }
-      mixer->setAttr("form", StringAttr::get(&getContext(), form));
-      if (!given && !brief.empty() && brief != form)
-        mixer->setAttr(kShortFormAttr, StringAttr::get(&getContext(), brief));
+      setForm(mixer, form);
       return WalkResult::advance();
     });
     if (result.wasInterrupted())

@@ -14,6 +14,22 @@ def ChooseForms : Pass<"ssm-choose-forms", "::mlir::ModuleOp"> {
   let dependentDialects = ["::ssm::SsmDialect"];
 }
 
+def ConvolveScans : Pass<"ssm-convolve-scans", "::mlir::ModuleOp"> {
+  let summary = "turns time-invariant scans whose form is a convolution into ssm.long_conv";
+  let description = [{
+    A scan whose decay and read-out do not change over time and whose input enters linearly is a convolution of the input
+    with the scan's own response to an impulse. Where the form chosen is `convolution`, that response is computed by the
+    recurrence, once for all sequences it is the same for:
+
+        %y = ssm.selective_scan ins(%A, %B, %x) {form = "convolution"}
+     -> %k = ssm.selective_scan ins(%A, %B, %impulse) {form = "recurrent"} ; %y = ssm.long_conv input(%x) kernel(%k)
+
+    Source: S4 (arXiv 2111.00396), section 2.3.
+  }];
+  let statistics = [Statistic<"numConvolved", "convolved scans", "scans that became convolutions">];
+  let dependentDialects = ["::ssm::SsmDialect", "::ssm::onnx::OnnxDialect"];
+}
+
 def SeedRandom : Pass<"ssm-seed-random", "::mlir::ModuleOp"> {
   let summary = "gives random operators without a seed another one in each execution";
   let description = [{

@@ -144,13 +144,15 @@ std::optional<Matrix> Matcher::match() {
       if (x.sizeOf(d) != x.number(1) && (readOuts.empty() || !readOuts[0].where[n]))
         ks.push_back(d);
   auto freeOf = [&](ExprRef e, AffineExpr d) { return !e || !x.dependsOn(e, d); };
+  auto varies = [&](ExprRef e) { return x.dependsOn(e, step); };
   for (AffineExpr k : ks)
     for (AffineExpr v : llvm::reverse(c.dims)) {
       m.k = k;
       m.v = v;
       if (v == k || (x.sizeOf(v) == x.number(1) && !m.left) || !freeOf(m.logDecay, v) || !freeOf(m.left, v) || !freeOf(m.right, v))
         continue;
-      if (readOut() && input())
+      // With a key and a query that are the same in every step, each element of the state is a recurrence of its own.
+      if (readOut() && input() && (m.left || !m.query || varies(m.query) || llvm::any_of(m.key, varies)))
         return m;
     }
   return std::nullopt;
