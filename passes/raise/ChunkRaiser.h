@@ -4,6 +4,7 @@
 
 #include "passes/raise/ChunkForm.h"
 #include "passes/raise/LoopForm.h"
+#include "passes/raise/UnitTriangular.h"
 
 namespace ssm {
 
@@ -32,6 +33,16 @@ struct ChunkPlace {
 /// written.
 bool raiseChunk(const ChunkForm &form, const ChunkStep &step, const ChunkPlace &place, Exprs &x, mlir::AffineExpr tau,
                 SymbolMap &sizes, std::string &why);
+
+/// Only movement is looked through unasked.
+void expandNothing(Exprs &x);
+/// Inverses of what is strictly lower triangular.
+llvm::SmallVector<TriangularInverse> inversesOf(mlir::Block &block);
+/// Sizes that a chunk may have.
+llvm::SmallVector<mlir::AffineExpr> lengthsOf(Exprs &x, llvm::ArrayRef<mlir::AffineExpr> dims);
+
+/// Raises an onnx.Scan or onnx.Loop over chunks (ChunkLoop.cpp).
+bool raiseLoopOfChunks(mlir::Operation *loop, SymbolMap &sizes);
 
 } // namespace ssm
 #endif

@@ -3,6 +3,7 @@
 // carried from one to the next by a loop, by a matrix of decays between chunks or one by one, as one recurrence over
 // time (ChunkForm.h); other graphs as they were.
 //===----------------------------------------------------------------------===//
+#include "mlir/Analysis/TopologicalSortUtils.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "passes/raise/ChunkRaiser.h"
 #include "passes/raise/Passes.h"
@@ -18,25 +19,17 @@ namespace ssm {
 #include "passes/raise/Passes.h.inc"
 } // namespace ssm
 
-namespace {
-RankedTensorType typeOf(Value v) { return dyn_cast<RankedTensorType>(v.getType()); }
-StringRef nameOf(Operation *op) { return op->getName().stripDialect(); }
+static RankedTensorType typeOf(Value v) { return dyn_cast<RankedTensorType>(v.getType()); }
+static StringRef nameOf(Operation *op) { return op->getName().stripDialect(); }
 
-/// Only movement is looked through unasked.
-void expandNothing(Exprs &x) {
+void ssm::expandNothing(Exprs &x) {
   x.isLeaf = nullptr;
   x.argument = nullptr;
   x.expands = [](Operation *) { return false; };
   x.forget();
 }
 
-bool refersTo(AffineExpr e, AffineExpr part) {
-  bool found = false;
-  e.walk([&](AffineExpr p) { found |= p == part; });
-  return found;
-}
-
-SmallVector<TriangularInverse> inversesOf(Block &block) {
+SmallVector<TriangularInverse> ssm::inversesOf(Block &block) {
   Exprs x(block.getParentOp()->getContext());
   x.cumulative = true;
   expandNothing(x);
@@ -52,8 +45,7 @@ SmallVector<TriangularInverse> inversesOf(Block &block) {
   });
 }
 
-/// Sizes that a chunk may have.
-SmallVector<AffineExpr> lengthsOf(Exprs &x, ArrayRef<AffineExpr> dims) {
+SmallVector<AffineExpr> ssm::lengthsOf(Exprs &x, ArrayRef<AffineExpr> dims) {
   llvm::SetVector<AffineExpr> out;
   for (AffineExpr d : dims)
     if (auto c = dyn_cast<AffineConstantExpr>(x.sizeOf(d)); c && c.getValue() > 1)
@@ -61,6 +53,7 @@ SmallVector<AffineExpr> lengthsOf(Exprs &x, ArrayRef<AffineExpr> dims) {
   return SmallVector<AffineExpr>(out.begin(), out.end());
 }
 
+namespace {
 struct RaiseChunksPass : ssm::impl::RaiseChunksBase<RaiseChunksPass> {
   using RaiseChunksBase::RaiseChunksBase;
   void runOnOperation() override {
@@ -73,7 +66,7 @@ struct RaiseChunksPass : ssm::impl::RaiseChunksBase<RaiseChunksPass> {
         loops.push_back(op);
     });
     for (Operation *loop : loops)
-      raiseLoopOfChunks(loop);
+      raiseLoopOfChunks(loop, sizes);
     eraseDeadOps(main.getBody());
     SmallVector<Block *> blocks;
     main.walk([&](Block *block) { blocks.push_back(block); });
@@ -92,7 +85,6 @@ struct RaiseChunksPass : ssm::impl::RaiseChunksBase<RaiseChunksPass> {
   }
 
 private:
-  bool raiseLoopOfChunks(Operation *loop);
   void raiseMatricesOfChunks(Block &block);
   void raiseUnrolled(Block &block);
   bool raiseStates(Operation *states, Block &block, ArrayRef<TriangularInverse> inverses);
@@ -100,104 +92,6 @@ private:
   SmallVector<std::pair<Operation *, std::string>> notes; // why what may be a chunk is none
 };
 } // namespace
-
-//===- a loop over chunks --------------------------------------------------===//
-
-bool RaiseChunksPass::raiseLoopOfChunks(Operation *loop) {
-  // Masks are constants; outside they can be read by what the loop becomes.
-  for (Operation &op : llvm::make_early_inc_range(loop->getRegion(0).front()))
-    if (isa<onnx::ConstantOp>(op))
-      op.moveBefore(loop);
-  // A step over a chunk sums over its positions.
-  bool sums = false;
-  loop->walk(
-      [&](Operation *op) { sums |= nameOf(op) == "MatMul" || nameOf(op) == "Einsum" || nameOf(op) == "ReduceSum"; });
-  if (!sums)
-    return false;
-  Exprs x(&getContext());
-  x.cumulative = true;
-  std::string why;
-  Block &body = loop->getRegion(0).front();
-  SmallVector<TriangularInverse> inside = inversesOf(body), outside = inversesOf(*loop->getBlock());
-  SmallVector<Value> matrices;
-  for (TriangularInverse &i : inside) {
-    matrices.push_back(i.matrix);
-    x.opaque.insert(i.inverse);
-  }
-  std::optional<LoopForm> form = loopForm(loop, x, why, matrices);
-  if (!form || form->carries.size() != 1 || form->outputs.size() != 1 || form->outputs[0].flipped)
-    return false;
-  LoopCarry &carry = form->carries[0];
-  LoopOutput &output = form->outputs[0];
-  expandNothing(x);
-  // The sizes of what a loop accumulates follow from its steps; what drops the padding is seen only with them.
-  SymbolMap known;
-  for (auto [d, size] : llvm::zip(output.dims, onnx::getDimExprs(typeOf(output.result))))
-    if (isa<AffineSymbolExpr>(size) && x.sizeOf(d) != size && !refersTo(x.sizeOf(d), size))
-      known[size] = x.sizeOf(d);
-  if (!known.empty()) {
-    auto main = loop->getParentOfType<func::FuncOp>();
-    replaceSymbols(main, known);
-    return raiseLoopOfChunks(loop);
-  }
-
-  ChunkStep step;
-  step.next = carry.next;
-  step.stateDims = carry.dims;
-  step.state = carry.state;
-  step.output = output.element;
-  for (AffineExpr d : output.dims)
-    if (d != form->step)
-      step.outputDims.push_back(d);
-  for (auto [i, value] : llvm::zip(inside, form->values))
-    step.inverses.push_back({i.inverse, value.element, value.dims, i.sign});
-  for (TriangularInverse &i : outside) {
-    Indices dims = x.iterators(onnx::getDimExprs(typeOf(i.matrix)));
-    step.inverses.push_back({i.inverse, x.at(i.matrix, dims), dims, i.sign});
-  }
-  // The state after the step is not the state.
-  if (x.reads(step.output, [&](Value v) { return v == carry.updated; })) {
-    step.output = x.replace(step.output, DenseMap<AffineExpr, AffineExpr>{}, [&](ExprRef r) -> ExprRef {
-      if (r->source != carry.updated)
-        return nullptr;
-      DenseMap<AffineExpr, AffineExpr> at;
-      for (auto [d, i] : llvm::zip(carry.dims, r->indices))
-        at[d] = i;
-      return x.replace(carry.next, at);
-    });
-  }
-  for (AffineExpr length : lengthsOf(x, step.outputDims)) {
-    AffineExpr tau = x.iterator(length);
-    Terms terms(x, tau);
-    terms.start = x.simplified(form->step * length);
-    terms.isState = [&](Value v) { return v == carry.state; };
-    for (ChunkStep::Inverse &i : step.inverses)
-      terms.inverses.insert(i.inverse);
-    auto chunk = matchChunk(step, terms, x, tau, why);
-    if (!chunk)
-      continue;
-    ChunkPlace place;
-    place.output = output.result;
-    place.outputDims = output.dims;
-    place.chunk = form->step;
-    place.finalState = carry.final;
-    place.start = carry.start ? carry.start : x.at(carry.initial, carry.dims);
-    place.before = loop;
-    place.nodes.assign(terms.opened.begin(), terms.opened.end());
-    llvm::append_range(place.nodes, form->nodes);
-    llvm::sort(place.nodes,
-               [](Operation *a, Operation *b) { return a->getBlock() == b->getBlock() && a->isBeforeInBlock(b); });
-    llvm::erase_if(place.nodes, [&](Operation *op) { return op->getBlock() != loop->getBlock(); });
-    if (raiseChunk(*chunk, step, place, x, tau, sizes, why)) {
-      for (Operation *op : llvm::reverse(form->nodes))
-        if (op->use_empty())
-          op->erase();
-      return true;
-    }
-  }
-  noteMissed(loop, "chunks: " + why);
-  return false;
-}
 
 //===- states of all chunks from a matrix of decays ------------------------===//
 
@@ -229,21 +123,46 @@ void RaiseChunksPass::raiseUnrolled(Block &block) {
   if (chains.empty())
     return;
   std::optional<SmallVector<TriangularInverse>> inverses;
-  for (Operation *concat : concats)
+  // What chunks give may be made of several states: each part that is an operand in all chunks is looked at by itself.
+  auto forget = [&](Operation *concat) { llvm::erase_if(notes, [&](auto &note) { return note.first == concat; }); };
+  std::function<bool(Operation *, int)> raise = [&](Operation *concat, int depth) {
+    size_t count = concat->getNumOperands();
+    bool any = false;
     for (ArrayRef<Value> chain : chains) {
-      size_t count = concat->getNumOperands();
       if (chain.size() + 1 < count || chain.size() > count + 1)
         continue;
+      any = true;
       if (!inverses)
         inverses = inversesOf(block);
       std::string why;
       if (raiseUnrolledChunks(concat, chain, *inverses, sizes, why)) {
-        llvm::erase_if(notes, [&](auto &note) { return note.first == concat; });
-        break;
+        forget(concat);
+        return true;
       }
       if (!why.empty())
         notes.push_back({concat, why});
     }
+    auto split = any && depth ? splitStack(concat) : std::nullopt;
+    if (!split)
+      return false;
+    bool raised = false;
+    for (Operation *stack : split->stacks)
+      raised |= raise(stack, depth - 1);
+    if (raised) {
+      forget(concat);
+      concat->getResult(0).replaceAllUsesWith(split->whole->getResult(0));
+      sortTopologically(&block);
+      return true;
+    }
+    split->whole->erase();
+    for (Operation *stack : split->stacks) {
+      forget(stack);
+      stack->erase();
+    }
+    return false;
+  };
+  for (Operation *concat : concats)
+    raise(concat, 5);
 }
 
 /// Where there are elements to speak of, there is a chunk: the smaller one of 1 and the number of chunks is 1.

@@ -2,7 +2,9 @@
 // A chain of states, each the decayed one before and an input, whose chunks give the pieces of one Concat. Every chunk
 // is proved by itself; as expressions over time, the queries, keys, values and decays of all of them are the same.
 //===----------------------------------------------------------------------===//
+#include "passes/lower/Registry.h"
 #include "passes/raise/ChunkRaiser.h"
+#include "passes/raise/ExprWriter.h"
 #include "passes/raise/Provenance.h"
 #include "passes/raise/UnrolledChunks.h"
 #include "llvm/ADT/ScopeExit.h"
@@ -400,4 +402,65 @@ SmallVector<SmallVector<Value>> ssm::chainsOfStates(Block &block) {
     chains.push_back(chain);
   }
   return chains;
+}
+
+std::optional<SplitStack> ssm::splitStack(Operation *concat) {
+  auto type = typeOf(concat->getResult(0));
+  int64_t axis = onnx::intAttr(concat, "axis");
+  axis = axis < 0 ? axis + type.getRank() : axis;
+  Operation *model = concat->getOperand(0).getDefiningOp();
+  if (!model)
+    return std::nullopt;
+  const Lowering *lowering = Registry::get().lookup(model);
+  bool turns = nameOf(model) == "Transpose" && model->hasAttr("perm");
+  if (!turns && (!lowering || !lowering->element || lowering->align || model->getNumResults() != 1))
+    return std::nullopt;
+  for (Value piece : concat->getOperands()) {
+    Operation *op = piece.getDefiningOp();
+    if (!op || op->getName() != model->getName() || op->getAttrDictionary() != model->getAttrDictionary() ||
+        op->getNumOperands() != model->getNumOperands() || !typeOf(piece) || typeOf(piece).getRank() != type.getRank())
+      return std::nullopt;
+  }
+  // What each operand becomes: itself, where all pieces have the same, or a Concat along this axis.
+  SmallVector<int64_t> along;
+  for (unsigned i = 0; i < model->getNumOperands(); ++i) {
+    bool same = true, runs = true;
+    int64_t at = turns ? onnx::intsAttr(model, "perm")[axis] : -1;
+    for (Value piece : concat->getOperands()) {
+      Operation *op = piece.getDefiningOp();
+      Value v = op->getOperand(i);
+      auto own = typeOf(v);
+      same &= v == model->getOperand(i);
+      if (!own) {
+        runs = false;
+        continue;
+      }
+      int64_t mine = turns ? at : axis - (type.getRank() - own.getRank());
+      runs &= mine >= 0 && onnx::getDimExpr(own, mine) == onnx::getDimExpr(typeOf(piece), axis) &&
+              own.getRank() == typeOf(model->getOperand(i)).getRank();
+      at = mine;
+      same &= mine < 0 || own.getDimSize(mine) == 1;
+    }
+    if (!same && !runs)
+      return std::nullopt;
+    along.push_back(same ? -1 : at);
+  }
+  OpBuilder b(concat);
+  Exprs x(concat->getContext());
+  ExprWriter w(x, b, concat->getLoc());
+  SplitStack split;
+  SmallVector<Value> operands;
+  for (auto [i, at] : llvm::enumerate(along)) {
+    if (at < 0) {
+      operands.push_back(model->getOperand(i));
+      continue;
+    }
+    SmallVector<Value> pieces;
+    for (Value piece : concat->getOperands())
+      pieces.push_back(piece.getDefiningOp()->getOperand(i));
+    operands.push_back(w.concat(pieces, at));
+    split.stacks.push_back(operands.back().getDefiningOp());
+  }
+  split.whole = w.create(nameOf(model), operands, type, llvm::to_vector(model->getAttrs())).getDefiningOp();
+  return split;
 }

@@ -12,6 +12,13 @@ llvm::SmallVector<llvm::SmallVector<mlir::Value>> chainsOfStates(mlir::Block &bl
 /// Raises a Concat of chunks between which the state is `chain`.
 bool raiseUnrolledChunks(mlir::Operation *concat, llvm::ArrayRef<mlir::Value> chain,
                          llvm::ArrayRef<TriangularInverse> inverses, SymbolMap &sizes, std::string &why);
+/// The operator that all pieces of a Concat are results of, made of Concats of their operands.
+struct SplitStack {
+  mlir::Operation *whole;
+  llvm::SmallVector<mlir::Operation *> stacks;
+};
+/// Writes that before the Concat, which stays; none when the pieces do not allow it.
+std::optional<SplitStack> splitStack(mlir::Operation *concat);
 
 } // namespace ssm
 #endif

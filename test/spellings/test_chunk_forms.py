@@ -153,3 +153,75 @@ def test_sum_over_all_time_from_another_start(tmp_path):
         first = np.exp(part[3][:, :, :1, None])
         state = state * np.exp(part[3][:, :, 1:].sum(2))[..., None, None] + reference(*part)[1]
     check_kept(tmp_path, g, [y], [np.concatenate(expected, 2)], "the state's decay does not run over the whole chunk")
+
+
+#===- more than one state or output --------------------------------------------===#
+
+
+def normalised(g, q, k, v, decay, state, keys, kept_keys=False):
+    total = g.CumSum(decay, np.int64(2))
+    last = g.slice(total, Q - 1, Q, 2)
+    inside = g.Mul(g.MatMul(q, turned(g, k)), weights(g, total))
+    before, through = column(g, g.Exp(total)), column(g, g.Exp(last))
+    kept = g.Mul(k, column(g, g.Exp(g.Sub(last, total))))
+    above = g.Add(g.MatMul(inside, v), g.Mul(before, g.MatMul(q, state)))
+    below = g.Add(g.ReduceSum(inside, g.ints(3), keepdims=1), g.Mul(before, g.MatMul(q, keys)))
+    ones = np.ones((Q, 1), np.float32)
+    return [g.Div(above, below)], [g.Add(g.Mul(through, state), g.MatMul(turned(g, kept), v)),
+                                   g.Add(keys if kept_keys else g.Mul(through, keys), g.MatMul(turned(g, kept), ones))]
+
+
+def positive(arrays):
+    return [np.abs(a) + np.float32(0.1) if n < 2 else a for n, a in enumerate(arrays)]
+
+
+def inputs_of(g, arrays):
+    return [g.input(n, a) for n, a in zip("qkvg", arrays)]
+
+
+@pytest.mark.parametrize("form", ["unrolled", "scan"])
+def test_normalised(tmp_path, form):
+    arrays, g = positive(drawn(3 * Q)), Graph()
+    x = inputs_of(g, arrays)
+    if form == "unrolled":
+        (y,), _ = unrolled(g, 3, x, [g.constant(zeros(K, V)), g.constant(zeros(K, 1))], normalised)
+    else:
+        (y,), _ = scanned(g, 3, x, [4, 4, 4, 3], [zeros(K, V), zeros(K, 1)], normalised, [V])
+    above, below = reference(*arrays)[0], reference(arrays[0], arrays[1], np.ones(arrays[2].shape), arrays[3])[0]
+    check(tmp_path, g, [y], [above / below], ["semiseparable", "selective_scan"])
+
+
+@pytest.mark.parametrize("form", ["unrolled", "scan"])
+def test_normaliser_that_does_not_decay(tmp_path, form):
+    arrays, g = positive(drawn(3 * Q)), Graph()
+    x, step = inputs_of(g, arrays), lambda *a: normalised(*a, kept_keys=True)
+    if form == "unrolled":
+        (y,), _ = unrolled(g, 3, x, [g.constant(zeros(K, V)), g.constant(zeros(K, 1))], step)
+    else:
+        (y,), _ = scanned(g, 3, x, [4, 4, 4, 3], [zeros(K, V), zeros(K, 1)], step, [V])
+    q, k, v, decay = (a.astype(np.float64) for a in arrays)
+    below, keys = [], np.zeros((B, H, K, 1))
+    for c in range(3):
+        part = [a[:, :, c * Q:(c + 1) * Q] for a in (q, k, np.ones((*v.shape[:3], 1)), decay)]
+        below.append(reference(*part, keys)[0])
+        keys = keys + reference(*part)[1]
+    check_kept(tmp_path, g, [y], [reference(*arrays)[0] / np.concatenate(below, 2)],
+               "the state is read with another decay" if form == "unrolled" else
+               "a chunk's output and state do not both depend on the state before and on the chunk")
+
+
+def two_outputs(g, q, k, v, decay, state):
+    (y,), after = own_sum(g, q, k, v, decay, state)
+    (z,), _ = own_sum(g, k, k, v, decay, state)
+    return [y, z], after
+
+
+@pytest.mark.parametrize("form", ["unrolled", "scan"])
+def test_two_outputs(tmp_path, form):
+    g, arrays, x = sequences(3)
+    if form == "unrolled":
+        (y, z), (s,) = unrolled(g, 3, x, [g.constant(zeros(K, V))], two_outputs)
+    else:
+        (y, z), (s,) = scanned(g, 3, x, [4, 4, 4, 3], [zeros(K, V)], two_outputs, [V, V])
+    q, k, v, decay = arrays
+    check(tmp_path, g, [y, z, s], [reference(*arrays)[0], *reference(k, k, v, decay)], ["semiseparable"] * 2)

@@ -11,7 +11,7 @@ def reference(q, k, v, g, initial=None):
     """S_t = exp(g_t) S_{t-1} + k_t v_t^T, o_t = S_t^T q_t, in float64; and the last state."""
     q, k, v, g = (np.asarray(a, np.float64) for a in (q, k, v, g))
     g = np.broadcast_to(g if g.ndim == 4 else g[..., None], k.shape)
-    s = np.zeros((B, H, K, V)) if initial is None else np.asarray(initial, np.float64)
+    s = np.zeros((B, H, K, v.shape[-1])) if initial is None else np.asarray(initial, np.float64)
     out = np.zeros(v.shape)
     for t in range(q.shape[2]):
         s = np.exp(g[:, :, t, :, None]) * s + k[:, :, t, :, None] * v[:, :, t, None, :]
