@@ -58,24 +58,27 @@ SmallVector<int64_t> ssm::onnx::intValues(ElementsAttr value) {
   auto type = dyn_cast<IntegerType>(value.getElementType());
   if (!type)
     return out;
-  auto widen = [&](const APInt &v) {
-    return type.isUnsigned() || type.isInteger(1) ? (int64_t)v.getZExtValue() : v.getSExtValue();
+  unsigned width = type.getWidth();
+  bool isUnsigned = type.isUnsigned() || width == 1;
+  auto widen = [&](uint64_t bits) -> int64_t {
+    return isUnsigned ? bits & llvm::maskTrailingOnes<uint64_t>(width) : llvm::SignExtend64(bits, width);
   };
+  out.reserve(value.getNumElements());
   if (auto resource = dyn_cast<DenseResourceElementsAttr>(value)) {
     AsmResourceBlob *blob = resource.getRawHandle().getBlob();
-    unsigned bytes = std::max(8u, type.getWidth()) / 8;
+    unsigned bytes = std::max(8u, width) / 8;
     if (!blob)
       return out;
     const char *data = blob->getData().data();
     for (int64_t i = 0, n = value.getNumElements(); i < n; ++i) {
       uint64_t bits = 0;
       memcpy(&bits, data + i * bytes, bytes);
-      out.push_back(widen(APInt(64, bits).trunc(std::max(8u, type.getWidth())).trunc(type.getWidth())));
+      out.push_back(widen(bits));
     }
     return out;
   }
-  for (APInt v : value.getValues<APInt>())
-    out.push_back(widen(v));
+  for (const APInt &v : value.getValues<APInt>())
+    out.push_back(widen(v.getZExtValue()));
   return out;
 }
 

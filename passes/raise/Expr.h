@@ -128,6 +128,12 @@ public:
   ExprRef definition(mlir::Value v, llvm::ArrayRef<mlir::AffineExpr> indices);
   /// The element of a scalar or one-element integer value as an affine expression.
   mlir::AffineExpr indexValue(mlir::Value v, int64_t element = 0);
+  /// A constant square matrix of two numbers: `low` where column <= row - below, `high` elsewhere.
+  struct Triangle {
+    int64_t below;
+    double low, high;
+  };
+  std::optional<Triangle> triangleOf(mlir::ElementsAttr matrix);
   void forget() { memo.clear(); }
   /// Values, with their indices, whose element at() found to be e since the last forget(), in the order of the graph.
   llvm::SmallVector<std::pair<mlir::Value, llvm::ArrayRef<mlir::AffineExpr>>> placesOf(ExprRef e) const;
@@ -163,6 +169,7 @@ private:
   llvm::DenseMap<std::pair<mlir::Value, llvm::ArrayRef<mlir::AffineExpr>>, ExprRef> memo;
   llvm::DenseMap<ExprRef, std::unique_ptr<Indices>> freeMemo;
   llvm::DenseMap<mlir::Value, uint32_t> ordinals; // of sources, in order of first read
+  llvm::DenseMap<mlir::Attribute, std::optional<Triangle>> triangles;
   uint32_t made = 0, depth = 0;
 };
 

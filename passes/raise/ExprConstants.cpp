@@ -3,6 +3,8 @@
 //===----------------------------------------------------------------------===//
 #include "mlir/IR/DialectResourceBlobManager.h"
 #include "passes/raise/Expr.h"
+#include "passes/raise/Operands.h"
+#include <cmath>
 
 using namespace mlir;
 using namespace ssm;
@@ -28,6 +30,34 @@ static std::optional<int64_t> integerAt(ElementsAttr value, ArrayRef<AffineExpr>
   return widen(APInt(64, bits).trunc(width).trunc(type.getWidth()));
 }
 
+static std::optional<Exprs::Triangle> findTriangle(ElementsAttr matrix) {
+  int64_t n = std::llround(std::sqrt((double)matrix.getNumElements()));
+  if (n < 2 || n > (1 << 11))
+    return std::nullopt;
+  auto numbers = numbersOf(matrix);
+  if (!numbers || (int64_t)numbers->size() != n * n)
+    return std::nullopt;
+  double low = (*numbers)[(n - 1) * n], high = (*numbers)[n - 1]; // the corners
+  if (low == high)
+    return std::nullopt;
+  for (int64_t below : {0, 1, -1}) { // -1: seen from the other side
+    bool good = true;
+    for (int64_t i = 0; i < n && good; ++i)
+      for (int64_t j = 0; j < n && good; ++j)
+        good = (*numbers)[i * n + j] == (j <= i - below ? low : high);
+    if (good)
+      return Exprs::Triangle{below, low, high};
+  }
+  return std::nullopt;
+}
+
+std::optional<Exprs::Triangle> Exprs::triangleOf(ElementsAttr matrix) {
+  auto [it, fresh] = triangles.try_emplace(matrix);
+  if (fresh)
+    it->second = findTriangle(matrix);
+  return it->second;
+}
+
 ExprRef Exprs::expandConstant(Value v, ArrayRef<AffineExpr> indices) {
   ElementsAttr value = onnx::constantValue(v);
   Type element = value.getElementType();
@@ -35,7 +65,8 @@ ExprRef Exprs::expandConstant(Value v, ArrayRef<AffineExpr> indices) {
   if (dense && dense.isSplat() && isa<FloatType>(element))
     return constant(dense.getSplatValue<APFloat>().convertToDouble(), element);
   auto type = cast<RankedTensorType>(v.getType());
-  if (isa<FloatType>(element) && dense && llvm::all_of(indices, [](AffineExpr i) { return isa<AffineConstantExpr>(i); })) {
+  if (isa<FloatType>(element) && dense &&
+      llvm::all_of(indices, [](AffineExpr i) { return isa<AffineConstantExpr>(i); })) {
     int64_t position = 0;
     for (auto [d, i] : llvm::zip(type.getShape(), indices))
       position = position * d + cast<AffineConstantExpr>(i).getValue();

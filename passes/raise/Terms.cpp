@@ -68,27 +68,13 @@ static std::optional<std::pair<Indices, std::pair<double, double>>> triangle(Exp
     } else if (shape[n] != 1) {
       return std::nullopt;
     }
-  if (moving.size() != 2 || shape[moving[0]] != shape[moving[1]] || value.getNumElements() > (1 << 22))
+  if (moving.size() != 2 || shape[moving[0]] != shape[moving[1]])
     return std::nullopt;
-  auto numbers = numbersOf(value);
-  int64_t n = shape[moving[0]];
-  if (!numbers || n < 2)
+  auto found = x.triangleOf(value);
+  if (!found)
     return std::nullopt;
-  double low = (*numbers)[(n - 1) * n], high = (*numbers)[n - 1]; // the corners
-  if (low == high)
-    return std::nullopt;
-  for (int64_t k : {0, 1, -1}) {
-    bool good = true;
-    for (int64_t i = 0; i < n && good; ++i)
-      for (int64_t j = 0; j < n && good; ++j)
-        good = (*numbers)[i * n + j] == (j <= i - k ? low : high);
-    if (!good)
-      continue;
-    // k = -1: seen from the other side.
-    AffineExpr row = e->indices[moving[0]], column = e->indices[moving[1]];
-    return std::pair(Indices{x.simplified(row - column - k)}, std::pair(low, high));
-  }
-  return std::nullopt;
+  AffineExpr row = e->indices[moving[0]], column = e->indices[moving[1]];
+  return std::pair(Indices{x.simplified(row - column - found->below)}, std::pair(found->low, found->high));
 }
 
 /// The condition, or its opposite, as numbers that are all >= 0.
