@@ -336,7 +336,8 @@ bool Convolution::replace(Operation *root) {
   if (bias && !(biasOperand = operandOf(reader, *bias)))
     return false;
   auto count = length.constant();
-  bool isLong = !source.history && (!count || *count > 32);
+  // More taps than fit a register, or as many as there are times: what sees all of the past.
+  bool isLong = !source.history && (!count || *count > 32 || (*count > 1 && space[time].n == Subscript(*count)));
   if (isLong && biasOperand) // joins by an operator of its own, one number per channel
     for (const Axis &a : biasOperand->layout)
       if (a.parts.size() > 1 || (!a.parts.empty() && a.parts[0].divisor != 1))

@@ -118,7 +118,8 @@ def RaiseConvolutions : Pass<"ssm-raise-convolutions", "::mlir::ModuleOp"> {
         %y = onnx.Conv(%p, %w, %b) {group = channels}    ->    %y = ssm.causal_conv input(%x) weight(%w) bias(%b) history(%history)
 
     Found in Conv with padding on either side and a Slice behind, in sums of shifted products, and in products with a
-    Toeplitz matrix that is gathered from taps. More than 32 taps without a history are an ssm.long_conv, and so is the
+    Toeplitz matrix that is gathered from taps or a constant. More than 32 taps without a history, or as many as there are
+    times, are an ssm.long_conv, and so is the
     inverse transform of a product of spectra that are long enough. Where the kernel is made in the graph as a sum of
     exponentials, it is the ssm.selective_scan with that impulse response.
   }];
@@ -156,6 +157,22 @@ def RaiseClosedForms : Pass<"ssm-raise-closed-forms", "::mlir::ModuleOp"> {
   let dependentDialects = ["::ssm::SsmDialect", "::ssm::onnx::OnnxDialect", "::mlir::arith::ArithDialect",
     "::mlir::math::MathDialect"];
 }
+
+def JoinMixers : Pass<"ssm-join-mixers", "::mlir::ModuleOp"> {
+  let summary = "joins mixers that go on where another one ended";
+  let description = [{
+    Chunks of a sequence that are each a recurrence of their own, started with the state behind the chunk before, are one:
+
+        %y0, %h = ssm.selective_scan ins(%a0, %u0)
+        %y1 = ssm.selective_scan ins(%a1, %u1) initial(%h)    ->    %y = ssm.selective_scan ins(%a, %u)
+        %y = onnx.Concat(%y0, %y1)
+
+    with the operands behind each other in time, which is what they were cut from where they were. Nothing else may read a
+    state in between, and no operand may depend on an earlier output.
+  }];
+  let dependentDialects = ["::ssm::SsmDialect", "::ssm::onnx::OnnxDialect"];
+}
+
 def CheckSlices : Pass<"ssm-check-slices", "::mlir::ModuleOp"> {
   let summary = "checks at run time that raised slices lie inside of their tensors";
   let description = [{

@@ -15,5 +15,6 @@ void ssm::buildRaisePipeline(mlir::OpPassManager &pm) {
   pm.addPass(createRaiseAttention());
   pm.addPass(createRaiseConvolutions());
   pm.addPass(createRaiseClosedForms());
+  pm.addPass(createJoinMixers());
   pm.addPass(createCheckSlices());
 }

@@ -22,12 +22,14 @@ public:
   int64_t size;
   Element taps; // read at a position on tapsAxis
   size_t tapsAxis = 0;
-  std::vector<int64_t> positions; // row by row
+  std::optional<size_t> sourceAxis; // of s, where the matrix is a constant
+  std::vector<int64_t> positions;   // row by row
+  bool geometric = false;           // a constant whose taps are powers of one number: a decay
 
 private:
   /// Numbers of an element over the matrix.
   std::optional<std::vector<double>> numbers(const Element &e, int depth);
-  bool mask(std::vector<double> &keep);
+  bool readConstant(const Element &at);
 };
 
 std::optional<std::vector<double>> Matrix::numbers(const Element &e, int depth) {
@@ -144,6 +146,58 @@ bool zerosAt(ElementsAttr value, const Element &e) {
   return true;
 }
 
+/// A constant is its own taps: those of its first column, by the distance from the diagonal.
+bool Matrix::readConstant(const Element &at) {
+  auto value = at.tensor.getDefiningOp<onnx::ConstantOp>().getValue();
+  auto shape = cast<ShapedType>(value.getType()).getShape();
+  auto numbers = value.getNumElements() <= (1 << 24) ? numbersOf(value) : std::nullopt;
+  int64_t strideT = 0, strideS = 0, stride = 1;
+  SmallVector<int64_t> others = {0}; // offsets along axes that the matrix does not have
+  taps = at;
+  for (size_t a = shape.size(); a-- > 0; stride *= shape[a]) {
+    if (at.at[a] == Subscript::atom(t)) {
+      strideT = stride;
+      tapsAxis = a;
+      taps.at[a] = 0;
+    } else if (at.at[a] == Subscript::atom(s)) {
+      strideS = stride;
+      sourceAxis = a;
+      taps.at[a] = 0;
+    } else if (reader.depends(Element{at.tensor, {at.at[a]}}, t) || reader.depends(Element{at.tensor, {at.at[a]}}, s)) {
+      return false;
+    } else {
+      SmallVector<int64_t> more;
+      for (int64_t o : others)
+        for (int64_t i = 0; i < shape[a]; ++i)
+          more.push_back(o + i * stride);
+      others = std::move(more);
+    }
+  }
+  if (!numbers || !strideT || !strideS || !isa<FloatType>(getElementTypeOrSelf(value.getType())))
+    return false;
+  for (int64_t i = 0; i < size; ++i)
+    for (int64_t j = 0; j < size; ++j) {
+      bool zero = true;
+      for (int64_t o : others) {
+        double v = (*numbers)[o + i * strideT + j * strideS];
+        if (j <= i && v != (*numbers)[o + (i - j) * strideT])
+          return false;
+        zero &= v == 0;
+      }
+      if (j > i && !zero)
+        return false;
+      positions.push_back(zero ? kZero : i - j);
+    }
+  geometric = llvm::all_of(others, [&](int64_t o) {
+    double first = (*numbers)[o], ratio = (*numbers)[o + strideT] / first;
+    for (int64_t i = 0; i < size; ++i)
+      if (!(std::abs((*numbers)[o + i * strideT] - first * std::pow(ratio, i)) <= 1e-4 * std::abs(first)))
+        return false;
+    return true;
+  });
+  return true;
+}
+
 bool Matrix::read(const Element &e, int depth) {
   Element at = reader.root(e);
   StringRef name = reader.operatorOf(at);
@@ -193,6 +247,8 @@ bool Matrix::read(const Element &e, int depth) {
     }
     return true;
   }
+  if (op && isa<onnx::ConstantOp>(op))
+    return readConstant(at);
   auto cut = [&](const std::vector<double> &keep) {
     for (size_t k = 0; k < positions.size(); ++k)
       if (keep[k] == 0)
@@ -235,6 +291,27 @@ bool Matrix::read(const Element &e, int depth) {
         return read((*operands)[1 - k], depth - 1) && cut(*keep);
   return false;
 }
+
+/// The first elements of a constant along one axis, from the last of them on, at the first place of another.
+Value tapsOf(Value constant, size_t axis, size_t first, int64_t count, Operation *before) {
+  auto value = constant.getDefiningOp<onnx::ConstantOp>().getValue();
+  auto type = cast<ShapedType>(value.getType());
+  SmallVector<int64_t> shape(type.getShape());
+  shape[axis] = count;
+  shape[first] = 1;
+  auto all = *numbersOf(value);
+  OpBuilder b(before);
+  SmallVector<Attribute> taps;
+  int64_t number = std::accumulate(shape.begin(), shape.end(), int64_t(1), std::multiplies<int64_t>());
+  for (int64_t k = 0; k < number; ++k) {
+    int64_t rest = k, from = 0, stride = 1;
+    for (size_t a = shape.size(); a-- > 0; rest /= shape[a], stride *= type.getShape()[a])
+      from += (a == axis ? count - 1 - rest % shape[a] : rest % shape[a]) * stride;
+    taps.push_back(b.getFloatAttr(type.getElementType(), all[from]));
+  }
+  auto made = RankedTensorType::get(shape, type.getElementType());
+  return onnx::ConstantOp::create(b, before->getLoc(), made, DenseElementsAttr::get(made, taps));
+}
 } // namespace
 
 bool ssm::matchToeplitz(Convolution &c, Operation *root) {
@@ -271,14 +348,19 @@ bool ssm::matchToeplitz(Convolution &c, Operation *root) {
     int64_t count = *size;
     while (count > 0 && diagonal[count - 1] == kZero)
       --count;
-    if (!good || count < 1 || llvm::is_contained(ArrayRef(diagonal).take_front(count), kZero))
+    if (!good || count < 1 || (m.geometric && count == *size) ||
+        llvm::is_contained(ArrayRef(diagonal).take_front(count), kZero))
       continue;
     c.length = Subscript(count);
     c.tap = *space.iterator(c.length).asAtom();
-    c.positionAxis = m.tapsAxis;
-    for (int64_t j = 0; j < count; ++j)
-      c.positions.push_back(diagonal[count - 1 - j]);
     c.weight = m.taps;
+    if (m.sourceAxis) {
+      c.weight.tensor = tapsOf(c.weight.tensor, m.tapsAxis, *m.sourceAxis, count, root);
+    } else {
+      c.positionAxis = m.tapsAxis;
+      for (int64_t j = 0; j < count; ++j)
+        c.positions.push_back(diagonal[count - 1 - j]);
+    }
     c.weight.at[m.tapsAxis] = Subscript::atom(c.tap);
     c.source.element = reader.substitute(sequence, {{s, Subscript::atom(c.time)}});
     c.offset = Subscript(1 - count);
