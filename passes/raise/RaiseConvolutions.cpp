@@ -1,10 +1,10 @@
 //===- RaiseConvolutions.cpp - causal convolutions of single channels ------===//
 // Expects: @main after fold. Leaves: ssm.causal_conv for at most 32 fixed taps or with a history, ssm.long_conv for
-// more, or for as many as there are times. A value is one of them when its element at time t is a sum over taps j of w[j] x[t - K + 1 + j], x read from
-// before its first element as zero or as the end of another tensor. Spellings: Conv with any padding, a Slice of it,
-// Concat or Pad in front; shifted slices multiplied and added; a Toeplitz matrix gathered from the taps; spectra
-// multiplied. A long convolution whose kernel is a sum of modes becomes their ssm.selective_scan. Each convolution,
-// sum, product and transform is looked at once.
+// more, or for as many as there are times. A value is one of them when its element at time t is a sum over taps j of
+// w[j] x[t - K + 1 + j], x read from before its first element as zero or as the end of another tensor. Spellings: Conv
+// with any padding, a Slice of it, Concat or Pad in front; shifted slices multiplied and added; a Toeplitz matrix
+// gathered from the taps; spectra multiplied. A long convolution whose kernel is a sum of modes becomes their
+// ssm.selective_scan. Each convolution, sum, product and transform is looked at once.
 //===----------------------------------------------------------------------===//
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "passes/raise/Convolution.h"
