@@ -98,16 +98,30 @@ Operation *Joiner::before(Operation *op) {
           return nullptr;
         continue;
       }
+      if (typeOf(e->source).getDimSize(axis) == 1)
+        continue;
       auto at = llvm::find(map.getResults(), d);
-      if (at == map.getResults().end() || (place != dims[at - map.getResults().begin()] &&
-                                           x.sizeOf(dims[at - map.getResults().begin()]) != x.number(1)))
+      if (at == map.getResults().end() || place != dims[at - map.getResults().begin()])
         return nullptr;
       ++placed;
     }
-    if (placed != map.getNumResults())
+    if (placed != llvm::count_if(dims, [&](AffineExpr i) { return x.sizeOf(i) != x.number(1); }))
       return nullptr;
   }
   return found;
+}
+
+/// Both maps read the same elements; where an axis has one, it may be said to be broadcast or not.
+static bool sameMap(AffineMap p, Value v, AffineMap q, Value w) {
+  auto one = [](AffineExpr e, Value v, size_t axis) {
+    return typeOf(v).getDimSize(axis) == 1 && (isa<AffineDimExpr>(e) || e == getAffineConstantExpr(0, e.getContext()));
+  };
+  if (p.getNumDims() != q.getNumDims() || p.getNumResults() != q.getNumResults())
+    return false;
+  for (auto [axis, e, f] : llvm::enumerate(p.getResults(), q.getResults()))
+    if (e != f && !(one(e, v, axis) && one(f, w, axis)))
+      return false;
+  return true;
 }
 
 /// Both compute the same of their operands, whose sizes differ in time only.
@@ -136,7 +150,8 @@ bool Joiner::alike(Operation *a, Operation *c) {
     return p == q && typeOf(v).getElementType() == typeOf(w).getElementType();
   };
   for (unsigned k = 0; k < inputs; ++k)
-    if (mapOf(a, k) != mapOf(c, k) || !sizes(a->getOperand(k), c->getOperand(k), mapOf(a, k)))
+    if (!sameMap(mapOf(a, k), a->getOperand(k), mapOf(c, k), c->getOperand(k)) ||
+        timeAxis(a, mapOf(a, k)) != timeAxis(c, mapOf(c, k)) || !sizes(a->getOperand(k), c->getOperand(k), mapOf(a, k)))
       return false;
   if (!sizes(a->getResult(0), c->getResult(0), resultMap(a, 0)))
     return false;

@@ -55,9 +55,10 @@ def chunks(g, piece, decay, u, h, between=lambda g, k, h, u, y: (h, u)):
     return g.Concat(*out, axis=1), h
 
 
+@pytest.mark.parametrize("batch, features", [(B, D), (1, D), (B, 1), (1, 1)])
 @pytest.mark.parametrize("first", [scan, closed])
-def test_chunks_are_joined(tmp_path, first):
-    values = drawn()
+def test_chunks_are_joined(tmp_path, first, batch, features):
+    values = [v[:batch, ..., :features] for v in drawn()]
     g = Graph()
     y, last = chunks(g, first, *(g.input(n, v) for n, v in zip("duh", values)))
     expected = states(*values)
