@@ -36,6 +36,8 @@ public:
   bool matchMaximum(const Element &e, const ClosedForm &of);
   /// Of an element at the iterators of another form: a sum over the same state, whose iterator it takes.
   bool matchSum(const Element &e, const ClosedForm &beside);
+  /// A sum of absolute values over the past.
+  bool matchAbsolute(mlir::Value v);
   bool sameDecay(const ClosedForm &other);
   std::string why;
 

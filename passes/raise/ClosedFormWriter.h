@@ -13,6 +13,7 @@ public:
       : form(form), reader(form.reader), space(form.space), b(root), root(root), loc(root->getLoc()),
         element(llvm::cast<mlir::RankedTensorType>(root->getResult(0).getType()).getElementType()) {}
   bool run();
+  bool absoluteSum();
 
 private:
   bool semiseparable();

@@ -67,7 +67,8 @@ def RaiseDoubling : Pass<"ssm-raise-doubling", "::mlir::ModuleOp"> {
         ... two steps back, four ...
 
     Every element of the result is proved to be the recurrence over all elements up to its own, whatever the tree. Pairs
-    that multiply as complex numbers are one complex scan. Sums over dims of the states become its read-out.
+    that multiply as complex numbers are one complex scan. Sums over dims of the states become its read-out. Over a length
+    that only the run knows, k stages are the recurrence up to 2^k steps; an onnx.If keeps them for longer ones.
   }];
   let dependentDialects = ["::ssm::SsmDialect", "::ssm::onnx::OnnxDialect", "::mlir::arith::ArithDialect",
     "::mlir::math::MathDialect"];
@@ -152,7 +153,8 @@ def RaiseClosedForms : Pass<"ssm-raise-closed-forms", "::mlir::ModuleOp"> {
         %o = onnx.MatMul(%m, %v)
 
     becomes ssm.semiseparable, or ssm.selective_scan where the decay knows every feature. Masks are proved to be s <= t on
-    the whole domain. What divides by exp(cs) underflows as written; it does not afterwards.
+    the whole domain. What divides by exp(cs) underflows as written; it does not afterwards. Any other value at t less the
+    same at s is a cumulative sum of its steps. A sum of |left right| over the past is the log_sum_exp of an ssm.attention.
   }];
   let dependentDialects = ["::ssm::SsmDialect", "::ssm::onnx::OnnxDialect", "::mlir::arith::ArithDialect",
     "::mlir::math::MathDialect"];

@@ -2,7 +2,8 @@
 // Expects: @main after fold. Leaves: values that are a sum over the past in closed form (ClosedForm.h) as
 // ssm.semiseparable, when keys and values are apart and the decay does not know the value's features, else as
 // ssm.selective_scan. Values are tried from the last one on, so that what is inside a larger match is not matched by
-// itself. Only values a few operators behind a mask or a cumulative operator are tried, each at bounded cost.
+// itself. Only values a few operators behind a mask or a cumulative operator are tried, each at bounded cost. Sums of
+// absolute values, by which RetNet divides, are the log_sum_exp of an ssm.attention: no recurrence gives them.
 //===----------------------------------------------------------------------===//
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
@@ -109,8 +110,14 @@ struct RaiseClosedFormsPass : ssm::impl::RaiseClosedFormsBase<RaiseClosedFormsPa
         if (!why.empty() && !erased.contains(root))
           noteMissed(root, "closed form: " + why);
       }
-      for (Operation &op : llvm::make_early_inc_range(*block))
+      for (Operation &op : llvm::make_early_inc_range(*block)) {
+        if (op.getName().getStringRef() == "onnx.ReduceSum") {
+          IndexSpace space(sizes);
+          ElementReader reader(space);
+          raiseAbsoluteSum(reader, &op);
+        }
         mergeScans(&op);
+      }
       eraseDead(*block);
     }
   }

@@ -54,3 +54,32 @@ def test_any_difference(tmp_path, length):
     y = g.MatMul(g.Trilu(g.Mul(scores(g, names), g.Exp(difference)), upper=0), names[2])
     f = 2 * steps.astype(np.float64)
     check(tmp_path, g, [y], [expected(arrays, np.exp(f[..., :, None] - f[..., None, :]))], ["semiseparable"], atol=1e-4)
+
+
+@pytest.mark.parametrize("slopes", [None, (-0.5, 0, -2)])
+@pytest.mark.parametrize("length", [1, 3, 70])
+def test_absolute_sum(tmp_path, length, slopes):
+    """A retention divided by the sum of its absolute weights: no matrix of all pairs of times is made for it."""
+    g, names, arrays, _ = inputs(length)
+    weights, table = scores(g, names), 1
+    if slopes:
+        size = g.size(names[0], 2)
+        place = g.Cast(g.Range(np.int64(0), g.Squeeze(size, g.ints(0)), np.int64(1)), to=1)
+        distance = g.Sub(g.Unsqueeze(place, g.ints(1)), g.Unsqueeze(place, g.ints(0)))
+        weights = g.Mul(weights, g.Exp(g.Mul(distance, np.array(slopes, np.float32).reshape(H, 1, 1))))
+        t = np.arange(length)
+        table = np.exp(np.array(slopes).reshape(H, 1, 1) * np.maximum(t[:, None] - t, 0))
+    weights = g.Trilu(weights, upper=0)
+    total = g.ReduceSum(g.Abs(weights), g.ints(3), keepdims=1)
+    y = g.MatMul(g.Div(weights, g.Max(total, np.float32(1))), names[2])
+    q, k, _ = (x.astype(np.float64) for x in arrays)
+    sums = np.abs(np.tril(q @ k.swapaxes(2, 3) * table)).sum(3, keepdims=True)
+    check(tmp_path, g, [y, total], [expected(arrays, table) / np.maximum(sums, 1), sums], ["attention", "semiseparable"])
+
+
+def test_absolute_sum_of_all(tmp_path):
+    """Without a mask it is no sum over the past."""
+    g, names, arrays, _ = inputs(5)
+    total = g.ReduceSum(g.Abs(scores(g, names)), g.ints(3), keepdims=1)
+    q, k, _ = (x.astype(np.float64) for x in arrays)
+    check(tmp_path, g, [total], [np.abs(q @ k.swapaxes(2, 3)).sum(3, keepdims=True)], [])
