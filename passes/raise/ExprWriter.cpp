@@ -1,8 +1,9 @@
 //===- ExprWriter.cpp - index expressions back to operators ----------------===//
 #include "passes/raise/ExprWriter.h"
+#include "passes/lower/Registry.h"
+#include "passes/raise/ConstantParts.h"
 #include "passes/raise/Passes.h"
 #include "llvm/ADT/SetVector.h"
-#include "passes/lower/Registry.h"
 
 using namespace mlir;
 using namespace ssm;
@@ -71,6 +72,10 @@ Value ExprWriter::slice(Value v, int64_t axis, AffineExpr start, AffineExpr size
   SmallVector<AffineExpr> dims = onnx::getDimExprs(typeOf(v));
   if (start == x.number(0) && dims[axis] == size)
     return v;
+  auto first = dyn_cast<AffineConstantExpr>(start), count = dyn_cast<AffineConstantExpr>(size);
+  if (ElementsAttr value = onnx::constantValue(v); value && first && count)
+    if (ElementsAttr part = sliceOf(value, axis, first.getValue(), count.getValue()))
+      return onnx::ConstantOp::create(b, loc, cast<RankedTensorType>(part.getType()), part);
   bool inside = x.isNonNegative(dims[axis] - start - size);
   dims[axis] = size;
   Value r = create("Slice", {v, sizeVector({start}), sizeVector({x.simplified(start + size)}), constantInts({axis}), none()},
@@ -437,59 +442,6 @@ Value ExprWriter::writeSelect(ExprRef e, ArrayRef<AffineExpr> iterators) {
   if (!yes || !no)
     return {};
   return create("Where", {condition, yes, no}, onnx::withDims(e->type, dimsOf({condition, yes, no})));
-}
-
-Value ExprWriter::writeReduce(ExprRef e, ArrayRef<AffineExpr> iterators) {
-  ExprRef body = e->operands[0];
-  Indices all(iterators);
-  all.append(e->indices.begin(), e->indices.end());
-  // A sum of a product of two is a contraction.
-  if (e->isSum() && body->isOp("Mul") && isa<FloatType>(e->type) && all.size() <= 26) {
-    std::string equation;
-    SmallVector<Value> operands;
-    for (ExprRef o : body->operands) {
-      Indices own;
-      for (AffineExpr i : all)
-        if (x.dependsOn(o, i))
-          own.push_back(i);
-      operands.push_back(write(o, own));
-      if (!operands.back())
-        return {};
-      if (operands.size() > 1)
-        equation += ",";
-      for (AffineExpr i : own)
-        equation += 'a' + (llvm::find(all, i) - all.begin());
-    }
-    equation += "->";
-    SmallVector<AffineExpr> dims, kept;
-    for (AffineExpr i : iterators)
-      if (x.dependsOn(e, i)) {
-        equation += 'a' + (llvm::find(all, i) - all.begin());
-        kept.push_back(x.sizeOf(i));
-        dims.push_back(kept.back());
-      } else {
-        dims.push_back(x.number(1));
-      }
-    Value r = create("Einsum", operands, onnx::withDims(e->type, kept), b.getNamedAttr("equation", b.getStringAttr(equation)));
-    return reshape(r, dims);
-  }
-  Value v = writeBroadcast(body, all);
-  if (!v)
-    return {};
-  SmallVector<AffineExpr> dims(all.size(), x.number(1));
-  for (auto [i, d] : llvm::enumerate(onnx::getDimExprs(typeOf(v))))
-    dims[i] = d;
-  for (size_t i = iterators.size(); i < all.size(); ++i)
-    dims[i] = x.sizeOf(all[i]);
-  if (typeOf(v).getRank() == 0)
-    v = reshape(v, SmallVector<AffineExpr>(all.size(), x.number(1)));
-  v = expand(v, dims);
-  SmallVector<int64_t> axes;
-  for (size_t i = iterators.size(); i < all.size(); ++i)
-    axes.push_back(i);
-  dims.resize(iterators.size());
-  return create(e->name, {v, constantInts(axes)}, onnx::withDims(e->type, dims),
-                b.getNamedAttr("keepdims", IntegerAttr::get(b.getIntegerType(64, true), 0)));
 }
 
 /// The constant by which an iterator is divided wherever it occurs; 1 when it occurs otherwise.

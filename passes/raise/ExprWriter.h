@@ -51,6 +51,7 @@ private:
   mlir::AffineExpr mirroredIterator(ExprRef e);
   mlir::Value writeSplit(ExprRef e, mlir::AffineExpr i, int64_t by, llvm::ArrayRef<mlir::AffineExpr> iterators);
   int64_t runOf(ExprRef e, mlir::AffineExpr iterator);
+  mlir::Value writeProduct(ExprRef e, llvm::ArrayRef<mlir::AffineExpr> iterators);
   mlir::Value writeReduce(ExprRef e, llvm::ArrayRef<mlir::AffineExpr> iterators);
   mlir::Value writeIndex(mlir::AffineExpr e, mlir::Type type, llvm::ArrayRef<mlir::AffineExpr> iterators);
   mlir::Value writeSelect(ExprRef e, llvm::ArrayRef<mlir::AffineExpr> iterators);

@@ -9,7 +9,7 @@
 #include "passes/raise/RecurrentOperators.h"
 #include "dialects/Onnx/Activations.h"
 #include "dialects/Ssm/SsmDialect.h"
-#include "mlir/IR/DialectResourceBlobManager.h"
+#include "passes/raise/ConstantParts.h"
 #include "passes/raise/Provenance.h"
 #include "passes/raise/Tensors.h"
 
@@ -22,56 +22,7 @@ bool ssm::isRecurrentOperator(Operation *op) {
 }
 
 namespace {
-constexpr int64_t kFewElements = 16; // a constant of these is dense<>
-
 int64_t gatesOf(StringRef cell) { return cell == "RNN" ? 1 : cell == "GRU" ? 3 : 4; }
-
-ElementsAttr constantOf(RankedTensorType type, ArrayRef<char> raw) {
-  if (type.getNumElements() <= kFewElements)
-    return DenseElementsAttr::getFromRawBuffer(type, raw);
-  return DenseResourceElementsAttr::get(type, "recurrent", HeapAsmResourceBlob::allocateAndCopyWithAlign(raw, 64));
-}
-
-/// Numbers as elements of f32 or f64.
-ElementsAttr constantOf(RankedTensorType type, ArrayRef<double> numbers) {
-  SmallVector<char> raw(numbers.size() * (type.getElementTypeBitWidth() / 8));
-  for (auto [i, v] : llvm::enumerate(numbers)) {
-    float f = v;
-    if (type.getElementType().isF64())
-      memcpy(&raw[i * sizeof(double)], &v, sizeof(double));
-    else
-      memcpy(&raw[i * sizeof(float)], &f, sizeof(float));
-  }
-  return constantOf(type, raw);
-}
-
-/// As many elements as the type has of a constant, from `first` on, with f16 and bf16 as f32. Null where they are not
-/// at hand.
-ElementsAttr partOf(ElementsAttr value, int64_t first, RankedTensorType type) {
-  if (value.getElementType() != type.getElementType()) {
-    std::optional<std::vector<double>> all = numbersOf(value);
-    if (!all)
-      return {};
-    return constantOf(type, ArrayRef(*all).slice(first, type.getNumElements()));
-  }
-  ArrayRef<char> raw;
-  if (auto dense = dyn_cast<DenseElementsAttr>(value)) {
-    if (dense.isSplat())
-      return dense.resizeSplat(type);
-    raw = dense.getRawData();
-  } else if (auto resource = dyn_cast<DenseResourceElementsAttr>(value)) {
-    AsmResourceBlob *blob = resource.getRawHandle().getBlob();
-    if (!blob)
-      return {};
-    raw = blob->getData();
-    if (type.getNumElements() == value.getNumElements())
-      return DenseResourceElementsAttr::get(type, resource.getRawHandle());
-  } else {
-    return {};
-  }
-  size_t bytes = type.getElementTypeBitWidth() / 8;
-  return constantOf(type, raw.slice(first * bytes, type.getNumElements() * bytes));
-}
 
 /// Builds the recurrences of one operator.
 class Cell {

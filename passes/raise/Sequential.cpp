@@ -2,12 +2,22 @@
 // Work that does not depend on the carries is done for all steps before the recurrence.
 //===----------------------------------------------------------------------===//
 #include "dialects/Ssm/SsmDialect.h"
+#include "passes/raise/Passes.h"
 #include "passes/raise/Raiser.h"
 
 using namespace mlir;
 using namespace ssm;
 
 static RankedTensorType typeOf(Value v) { return cast<RankedTensorType>(v.getType()); }
+
+/// What a step makes from nothing of the step stands before the loop.
+static void hoistInvariants(Operation *recurrence) {
+  Block &body = recurrence->getRegion(0).front();
+  for (Operation &op : llvm::make_early_inc_range(body.without_terminator()))
+    if (!op.hasAttr(kUncheckedAttr) && op.getNumRegions() == 0 &&
+        llvm::none_of(op.getOperands(), [&](Value v) { return v.getParentBlock() == &body; }))
+      op.moveBefore(recurrence);
+}
 
 bool Raiser::raiseSequential(ArrayRef<LoopCarry *> unordered) {
   // A carry whose next value is read by another's comes first.
@@ -31,6 +41,7 @@ bool Raiser::raiseSequential(ArrayRef<LoopCarry *> unordered) {
   SmallVector<Value> sequences, initial;
   DenseMap<ExprRef, ExprRef> hoisted;
   bool written = true;
+  ArrayRef<AffineExpr> order;
   std::function<ExprRef(ExprRef)> hoist = [&](ExprRef e) -> ExprRef {
     if (!e || e->kind == Expr::Kind::Constant)
       return e;
@@ -45,8 +56,11 @@ bool Raiser::raiseSequential(ArrayRef<LoopCarry *> unordered) {
     };
     ExprRef r = e;
     Indices own;
+    for (AffineExpr i : order) // as the state's axes, so that a step reads them as they are
+      if (x.dependsOn(e, i))
+        own.push_back(i);
     for (AffineExpr i : x.freeIterators(e))
-      if (i != loop.step)
+      if (i != loop.step && !llvm::is_contained(own, i))
         own.push_back(i);
     bool perStep = x.dependsOn(e, loop.step);
     if (linear.readsState(e)) {
@@ -78,8 +92,10 @@ bool Raiser::raiseSequential(ArrayRef<LoopCarry *> unordered) {
     return hoisted[e] = r;
   };
   SmallVector<ExprRef> nexts;
-  for (LoopCarry *c : group)
+  for (LoopCarry *c : group) {
+    order = c->dims;
     nexts.push_back(hoist(c->next));
+  }
   if (!written)
     return refuse("work that does not depend on the state cannot be written for all steps at once");
   if (sequences.empty()) {
@@ -145,6 +161,7 @@ bool Raiser::raiseSequential(ArrayRef<LoopCarry *> unordered) {
   state.addRegion(std::move(region));
   b.setInsertionPoint(loop.anchor);
   Operation *op = b.create(state);
+  hoistInvariants(op);
   for (auto [i, c] : llvm::enumerate(group)) {
     LoopCarry plain = *c;
     if (plain.final)
