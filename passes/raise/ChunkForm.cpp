@@ -223,7 +223,7 @@ bool Matcher::readOut() {
     if (summed)
       form.keys.push_back(i);
   }
-  if (form.keys.size() != read->sums.size() || form.keys.empty())
+  if (form.keys.size() != read->sums.size() || (form.keys.empty() && ownErased))
     return refuse("the read-out does not sum over the state");
   if (!read->conditions.empty())
     return refuse("the state's read-out is masked");

@@ -377,6 +377,58 @@ bool ssm::raiseUnrolledChunks(Operation *concat, ArrayRef<Value> chain, ArrayRef
   return Unrolled(concat, behind, inverses, why.empty() ? why : other).run(sizes);
 }
 
+/// A chunk may compute the states at all of its positions: the last one is the next chunk's.
+static void linkLastElements(Block &block, Exprs &x, DenseMap<Value, Value> &before, llvm::DenseSet<Value> &continued,
+                             SmallVector<Value> &order) {
+  llvm::DenseSet<Value> known;
+  auto isStart = [&](Value v) {
+    Operation *op = v.getDefiningOp();
+    return !op || known.contains(v) || llvm::is_contained({"Constant", "Expand", "ConstantOfShape"}, nameOf(op));
+  };
+  for (Operation &op : block) {
+    if (nameOf(&op) != "Slice" && nameOf(&op) != "Gather")
+      continue;
+    Value last = op.getResult(0);
+    while (last.hasOneUse() && isMovement(*last.user_begin()) && (*last.user_begin())->getOperand(0) == last &&
+           (*last.user_begin())->getNumResults() == 1 && nameOf(*last.user_begin()) != "Concat" &&
+           typeOf(last).getRank() >= typeOf((*last.user_begin())->getResult(0)).getRank())
+      last = (*last.user_begin())->getResult(0);
+    auto type = typeOf(last), whole = typeOf(op.getOperand(0));
+    if (!type || !whole || type.getRank() < 1 || !isa<FloatType>(type.getElementType()) || last.use_empty())
+      continue;
+    // The last place of one axis of a sum.
+    Operation *sum = op.getOperand(0).getDefiningOp();
+    ExprRef e = x.at(last, x.iterators(onnx::getDimExprs(type)));
+    bool isLast = sum && e->kind == Expr::Kind::Read &&
+                  llvm::any_of(llvm::zip(e->indices, onnx::getDimExprs(whole)), [&](auto p) {
+                    auto [i, d] = p;
+                    return d != x.number(1) && i == x.simplified(d - 1);
+                  });
+    if (!isLast || e->source != op.getOperand(0) || before.contains(last))
+      continue;
+    // The state of this type that it was made from, a few operators back.
+    llvm::SetVector<Value> reached;
+    reached.insert(op.getOperand(0));
+    Value found;
+    for (size_t n = 0; n < reached.size() && n < 24 && !found; ++n) {
+      Value v = reached[n];
+      if (v.getType() == type && n > 0 && isStart(v))
+        found = v;
+      else if (Operation *def = v.getDefiningOp();
+               def && llvm::is_contained({"Add", "Mul", "Unsqueeze", "Reshape", "Expand"}, nameOf(def)))
+        for (Value o : def->getOperands())
+          if (auto own = typeOf(o); own && own.getElementType() == type.getElementType())
+            reached.insert(o);
+    }
+    known.insert(last);
+    order.push_back(last);
+    if (found) {
+      before[last] = found;
+      continued.insert(found);
+    }
+  }
+}
+
 SmallVector<SmallVector<Value>> ssm::chainsOfStates(Block &block) {
   DenseMap<Value, Value> before;
   llvm::DenseSet<Value> continued;
@@ -391,6 +443,7 @@ SmallVector<SmallVector<Value>> ssm::chainsOfStates(Block &block) {
           continued.insert(s);
           order.push_back(op.getResult(0));
         }
+  linkLastElements(block, x, before, continued, order);
   SmallVector<SmallVector<Value>> chains;
   for (Value end : order) {
     if (continued.contains(end))

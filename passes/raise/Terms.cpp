@@ -77,6 +77,31 @@ static std::optional<std::pair<Indices, std::pair<double, double>>> triangle(Exp
   return std::pair(Indices{x.simplified(row - column - found->below)}, std::pair(found->low, found->high));
 }
 
+/// What elements of a constant are that are the same wherever the iterators are: a row of a mask.
+static std::optional<double> uniformPart(Exprs &x, ExprRef e) {
+  if (e->kind != Expr::Kind::Read || !isa_and_nonnull<onnx::ConstantOp>(e->source.getDefiningOp()))
+    return std::nullopt;
+  ElementsAttr value = onnx::constantValue(e->source);
+  auto shape = cast<ShapedType>(value.getType()).getShape();
+  auto numbers = value.getNumElements() <= (1 << 20) ? numbersOf(value) : std::nullopt;
+  if (!numbers || numbers->empty())
+    return std::nullopt;
+  std::optional<double> same;
+  for (int64_t n = 0; n < (int64_t)numbers->size(); ++n) {
+    bool there = true;
+    int64_t rest = n;
+    for (int64_t axis = shape.size() - 1; axis >= 0; rest /= shape[axis], --axis)
+      if (auto fixed = dyn_cast<AffineConstantExpr>(e->indices[axis]))
+        there &= rest % shape[axis] == fixed.getValue();
+    if (!there)
+      continue;
+    if (same && *same != (*numbers)[n])
+      return std::nullopt;
+    same = (*numbers)[n];
+  }
+  return same;
+}
+
 /// The condition, or its opposite, as numbers that are all >= 0.
 std::optional<Indices> Terms::condition(ExprRef e, bool holds, int depth) {
   auto opposite = [&](const Indices &c) -> std::optional<Indices> {
@@ -96,6 +121,8 @@ std::optional<Indices> Terms::condition(ExprRef e, bool holds, int depth) {
     return chosen(Indices(e->indices), e->operands[0]->number, e->operands[1]->number);
   if (auto t = triangle(x, e))
     return chosen(t->first, t->second.first, t->second.second);
+  if (auto value = uniformPart(x, e))
+    return (*value != 0) == holds ? std::optional(Indices()) : std::nullopt;
   if (e->isOp("Not"))
     return condition(e->operands[0], !holds, depth - 1);
   if (e->isOp("Cast"))
@@ -193,8 +220,9 @@ bool Terms::isStructure(ExprRef e, int depth) {
   }
   if (e->kind == Expr::Kind::Op && llvm::is_contained({"Add", "Sub", "Neg", "Mul", "Div", "Cast", "Sum"}, e->name))
     return llvm::any_of(e->operands, [&](ExprRef o) { return isStructure(o, depth - 1); });
-  if (e->kind == Expr::Kind::Read && isName(e->source.getDefiningOp(), {"Add", "Sub", "Neg", "Mul", "Div", "Cast",
-                                                                        "Sum", "MatMul", "Einsum", "ReduceSum"})) {
+  if (e->kind == Expr::Kind::Read &&
+      isName(e->source.getDefiningOp(),
+             {"Add", "Sub", "Neg", "Mul", "Div", "Cast", "Sum", "MatMul", "Einsum", "ReduceSum", "CumSum"})) {
     ExprRef inner = definition(e);
     return inner && isStructure(inner, depth - 1);
   }

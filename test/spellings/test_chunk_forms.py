@@ -225,3 +225,81 @@ def test_two_outputs(tmp_path, form):
         (y, z), (s,) = scanned(g, 3, x, [4, 4, 4, 3], [zeros(K, V)], two_outputs, [V, V])
     q, k, v, decay = arrays
     check(tmp_path, g, [y, z, s], [reference(*arrays)[0], *reference(k, k, v, decay)], ["semiseparable"] * 2)
+
+
+#===- a vector for each channel --------------------------------------------------===#
+
+D, N = 3, 4
+
+
+def selective(count, started):
+    """x [B, L, D], dt [B, L, D], b and c [B, L, N], a [D, N], the first state [B, D, N]."""
+    rng = np.random.default_rng(count)
+    length = Q * count
+    x, b, c = (rng.standard_normal((B, length, d)).astype(np.float32) for d in (D, N, N))
+    dt = rng.uniform(0.05, 0.5, (B, length, D)).astype(np.float32)
+    a = -rng.uniform(0.5, 2, (D, N)).astype(np.float32)
+    h0 = rng.standard_normal((B, D, N)).astype(np.float32) if started else np.zeros((B, D, N), np.float32)
+    h, out = h0.astype(np.float64), np.zeros((B, length, D))
+    for t in range(length):
+        h = np.exp(dt[:, t, :, None] * a.astype(np.float64)) * h + (dt[:, t] * x[:, t])[..., None] * b[:, t, None]
+        out[:, t] = np.einsum("bdn,bn->bd", h, c[:, t])
+    return (x, dt, b, c, a, h0), out, h
+
+
+def masked_channels(g, dta, u, c, h):
+    """Everything between two positions at once: [B, t, s, D, N]."""
+    total = g.CumSum(dta, np.int64(1))
+    distance = g.Sub(g.Unsqueeze(total, g.ints(2)), g.Unsqueeze(total, g.ints(1)))
+    decay = g.Exp(g.Where(MASK[:, :, None, None], distance, np.float32(-np.inf)))
+    inside = g.ReduceSum(g.Mul(decay, g.Unsqueeze(u, g.ints(1))), g.ints(2), keepdims=0)
+    states = g.Add(inside, g.Mul(g.Exp(total), g.Unsqueeze(h, g.ints(1))))
+    return states, g.Squeeze(g.slice(states, Q - 1, Q, 1), g.ints(1))
+
+
+def divided_channels(g, dta, u, c, h):
+    """A cumulative sum of what is divided by its decay."""
+    total = g.CumSum(dta, np.int64(1))
+    sums = g.CumSum(g.Mul(u, g.Exp(g.Neg(total))), np.int64(1))
+    states = g.Mul(g.Exp(total), g.Add(g.Unsqueeze(h, g.ints(1)), sums))
+    return states, g.Squeeze(g.slice(states, Q - 1, Q, 1), g.ints(1))
+
+
+@pytest.mark.parametrize("inside", [True, False])
+@pytest.mark.parametrize("step", [masked_channels, divided_channels])
+def test_channels(tmp_path, step, inside):
+    started = step == masked_channels
+    arrays, expected, last = selective(3, started)
+    g = Graph()
+    x, dt, b, c, a = (g.input(n, v) for n, v in zip(["x", "dt", "b", "c", "a"], arrays))
+    dta = g.Mul(g.Unsqueeze(dt, g.ints(3)), a)
+    u = g.Mul(g.Unsqueeze(g.Mul(dt, x), g.ints(3)), g.Unsqueeze(b, g.ints(2)))
+    h, outs = g.input("h", arrays[5]) if started else g.constant(arrays[5]), []
+    read = lambda s, c: g.ReduceSum(g.Mul(s, g.Unsqueeze(c, g.ints(2))), g.ints(3), keepdims=0)
+    for n in range(3):
+        part = [g.slice(t, n * Q, (n + 1) * Q, 1) for t in (dta, u, c)]
+        states, h = step(g, *part, h)
+        outs.append(read(states, part[2]) if inside else states)
+    y = g.Concat(*outs, axis=1)
+    y = y if inside else read(y, c)
+    check(tmp_path, g, [y, h], [expected, last], ["selective_scan"])
+
+
+def test_channels_from_the_last_but_one(tmp_path):
+    """The next chunk starts from the state before the last position."""
+    arrays, _, _ = selective(3, True)
+    g = Graph()
+    dta_, u_ = arrays[1][..., None] * arrays[4], (arrays[1] * arrays[0])[..., None] * arrays[2][:, :, None]
+    dta, u, h = g.input("dta", dta_), g.input("u", u_), g.input("h", arrays[5])
+    outs, expected, state = [], [], arrays[5].astype(np.float64)
+    for n in range(3):
+        part = [g.slice(t, n * Q, (n + 1) * Q, 1) for t in (dta, u)]
+        states, _ = masked_channels(g, *part, None, h)
+        h = g.Squeeze(g.slice(states, Q - 2, Q - 1, 1), g.ints(1))
+        outs.append(states)
+        for t in range(n * Q, (n + 1) * Q):
+            before, state = state, np.exp(dta_[:, t].astype(np.float64)) * state + u_[:, t]
+            expected.append(state)
+        state = before
+    check_kept(tmp_path, g, [g.Concat(*outs, axis=1)], [np.stack(expected, 1)],
+               "a chunk's output or state is no sum of a few products")
