@@ -218,6 +218,25 @@ std::optional<std::pair<AffineExpr, int64_t>> ExprWriter::splitIterator(ExprRef 
   return found;
 }
 
+/// An iterator that every index which has it counts down, by more than one or among other iterators.
+static AffineExpr fallingIterator(Exprs &x, ExprRef e) {
+  SmallVector<AffineExpr> falling, rising;
+  for (AffineExpr i : e->indices) {
+    auto parts = strided(x, i);
+    for (auto [iterator, stride] : parts ? parts->terms : decltype(parts->terms)()) {
+      auto by = dyn_cast<AffineConstantExpr>(stride);
+      if (!by || by.getValue() >= 0)
+        rising.push_back(iterator);
+      else if (by.getValue() < -1 || parts->terms.size() > 1)
+        falling.push_back(iterator);
+    }
+  }
+  for (AffineExpr i : falling)
+    if (!llvm::is_contained(rising, i))
+      return i;
+  return {};
+}
+
 /// An iterator that a quotient or remainder counts from its end.
 AffineExpr ExprWriter::mirroredIterator(ExprRef e) {
   AffineExpr found;
@@ -235,7 +254,7 @@ AffineExpr ExprWriter::mirroredIterator(ExprRef e) {
           found = inner;
       });
     });
-  return found;
+  return found ? found : fallingIterator(x, e);
 }
 
 /// i is q * by + r: written over q and r, whose axes then join.

@@ -1,6 +1,7 @@
 """Matrix-valued states written step by step or chunk by chunk, and steps of which one is another."""
 import numpy as np
 import pytest
+from onnx import TensorProto, helper
 
 from spelling import Graph, check
 
@@ -86,3 +87,34 @@ def test_moved_between_chunks(tmp_path, between, alike):
     y = g.Transpose(g.Concat(*out, axis=2), perm=[0, 2, 1, 3])
     raised = ["semiseparable"] if alike else ["semiseparable"] * count
     check(tmp_path, g, [y], [linear(q, k, v, chunk, alike)], raised)
+
+
+@pytest.mark.parametrize("flipped", [("d", "u", "y"), ("u",), ("d", "y"), ()])
+def test_chunks_of_reversed_sequences(tmp_path, flipped):
+    """A Scan over chunks with the steps of each written out: step k of chunk c is at -(chunk c + k) of what was flipped."""
+    chunk, count, width = 3, 4, 5
+    rng = np.random.default_rng(1)
+    decay = -rng.uniform(0.05, 0.6, (B, chunk * count, width)).astype(np.float32)
+    u, h = rng.standard_normal(decay.shape).astype(np.float32), rng.standard_normal((B, width)).astype(np.float32)
+    g = Graph()
+    back = lambda x, name: g.slice(x, -1, -(2**31), 1, -1) if name in flipped else x
+    cut = [g.Reshape(back(g.input(n, v), n), g.ints(B, count, chunk, width)) for n, v in (("d", decay), ("u", u))]
+    inner = Graph()
+    inner.count = 1000
+    state, every = "h_in", []
+    for k in range(chunk):
+        at = lambda x: inner.Gather(x, np.int64(k), axis=1)
+        state = inner.Add(inner.Mul(inner.Exp(at("d_in")), state), at("u_in"))
+        every.append(inner.Unsqueeze(state, inner.ints(1)))
+    info = lambda n: helper.make_tensor_value_info(n, TensorProto.FLOAT, None)
+    stacked = inner.Concat(*every, axis=1)
+    body = helper.make_graph(inner.nodes, "chunk", [info(n) for n in ("h_in", "d_in", "u_in")], [info(state), info(stacked)],
+                             inner.initializers)
+    _, y = g.node("Scan", [g.input("h", h), *cut], 2, body=body, num_scan_inputs=2, scan_input_axes=[1, 1], scan_output_axes=[1])
+    y = back(g.Reshape(y, g.ints(B, chunk * count, width)), "y")
+    order = lambda v, name: v[:, ::-1] if name in flipped else v
+    expected, S = [], h.astype(np.float64)
+    for t in range(chunk * count):
+        S = np.exp(order(decay, "d")[:, t]) * S + order(u, "u")[:, t]
+        expected.append(S)
+    check(tmp_path, g, [y], [order(np.stack(expected, 1), "y")], ["selective_scan"])
