@@ -114,6 +114,17 @@ void DoublingRaiser::run() {
     if (type && (type.getElementType().isF32() || type.getElementType().isF64()) && stages.lookup(op.getResult(0)) >= 2)
       candidates.push_back(&op);
   }
+  // All elements of a scan that something else reads too, moved, come after the scan: it is one for both.
+  llvm::SmallPtrSet<Operation *, 16> given(candidates.begin(), candidates.end());
+  auto elements = [](Value v) {
+    auto type = dyn_cast<RankedTensorType>(v.getType());
+    return type && type.hasStaticShape() ? type.getNumElements() : -1;
+  };
+  std::stable_partition(candidates.begin(), candidates.end(), [&](Operation *op) {
+    Value whole = isMovement(op) ? op->getOperand(0) : Value();
+    return !whole || whole.hasOneUse() || elements(whole) < 0 || elements(whole) != elements(op->getResult(0)) ||
+           !given.contains(whole.getDefiningOp());
+  });
   llvm::DenseSet<Operation *> erased;
   for (auto [n, op] : llvm::enumerate(candidates)) {
     if (erased.contains(op) || op->getBlock() != &block) // it may be one of the operators that an If has taken
