@@ -10,6 +10,9 @@
 
 namespace ssm {
 
+/// Elements along an axis of a carry that may be followed apart.
+inline constexpr int64_t kMostParts = 4;
+
 struct LoopCarry {
   mlir::Value state;   // reads as the carry before the step
   mlir::Value updated; // reads as the carry after the step, in the order of `dims`

@@ -345,7 +345,49 @@ std::optional<LoopForm> Former::run(ArrayRef<Value> values) {
   form.outputs.clear();
   form.nodes.resize(1);
 
-  DenseMap<Value, std::pair<unsigned, SmallVector<int64_t>>> updatedIn; // value of the body: carry, dims of its axes
+  /// Where a value of the body stands in the next value of a carry.
+  struct Updated {
+    unsigned carry;
+    SmallVector<int64_t> order; // the carry's dim of each axis, -1 for one of size 1
+    int64_t piecesOver = -1, piece = 0; // it is this element of one dim
+  };
+  DenseMap<Value, Updated> updatedIn;
+  // `moved` reads the value at dims of the carry.
+  auto updatedBy = [&](ExprRef moved, const LoopCarry &carry, int64_t except) -> std::optional<Updated> {
+    if (moved->kind != Expr::Kind::Read || Value(moved->source).getParentBlock() != &body || !moved->source.getDefiningOp())
+      return std::nullopt;
+    Updated known{(unsigned)form.carries.size(), {}};
+    for (auto [axis, e] : llvm::enumerate(moved->indices)) {
+      const auto *at = llvm::find(carry.dims, e);
+      known.order.push_back(at == carry.dims.end() ? -1 : at - carry.dims.begin());
+      if (known.order.back() < 0 && typeOf(moved->source).getDimSize(axis) != 1)
+        return std::nullopt;
+    }
+    for (auto [d, e] : llvm::enumerate(carry.dims))
+      if ((int64_t)d != except && typeOf(carry.state).getDimSize(d) != 1 && !llvm::is_contained(moved->indices, e))
+        return std::nullopt;
+    return known;
+  };
+  // A next value that joins single elements along a dim: each of them is known as well.
+  auto notePieces = [&](ExprRef moved, const Updated &whole, const LoopCarry &carry) {
+    Operation *join = moved->source.getDefiningOp();
+    if (join->getName().getStringRef() != "onnx.Concat" || join->getNumOperands() > kMostParts)
+      return;
+    int64_t axis = onnx::intAttr(join, "axis"), rank = moved->indices.size();
+    axis += axis < 0 ? rank : 0;
+    int64_t over = whole.order[axis];
+    SmallVector<std::pair<Value, Updated>> pieces;
+    for (auto [i, piece] : llvm::enumerate(join->getOperands())) {
+      Indices at(moved->indices);
+      at[axis] = x.number(0);
+      auto known = over >= 0 && typeOf(piece).getDimSize(axis) == 1 ? updatedBy(x.at(piece, at), carry, over) : std::nullopt;
+      if (!known)
+        return;
+      known->piecesOver = over, known->piece = i;
+      pieces.emplace_back(x.at(piece, at)->source, *known);
+    }
+    updatedIn.insert(pieces.begin(), pieces.end());
+  };
   for (unsigned i : states) {
     auto type = typeOf(args[i]), nextType = typeOf(nexts[i]);
     if (!type || !nextType || type.getRank() != nextType.getRank()) {
@@ -370,22 +412,10 @@ std::optional<LoopForm> Former::run(ArrayRef<Value> values) {
     auto inner = x.expands;
     x.expands = [](Operation *) { return false; };
     ExprRef moved = x.at(nexts[i], carry.dims);
+    if (auto known = updatedBy(moved, carry, -1); known && updatedIn.try_emplace(moved->source, *known).second)
+      notePieces(moved, *known, carry);
     x.expands = inner;
     x.forget();
-    if (moved->kind == Expr::Kind::Read && Value(moved->source).getParentBlock() == &body && moved->source.getDefiningOp()) {
-      SmallVector<int64_t> order;
-      for (AffineExpr e : moved->indices) {
-        const auto *at = llvm::find(carry.dims, e);
-        order.push_back(at == carry.dims.end() ? -1 : at - carry.dims.begin());
-      }
-      bool whole = llvm::all_of(llvm::enumerate(moved->indices), [&](auto p) {
-        return order[p.index()] >= 0 || typeOf(moved->source).getDimSize(p.index()) == 1;
-      });
-      for (auto [d, e] : llvm::enumerate(carry.dims))
-        whole &= type.getDimSize(d) == 1 || llvm::is_contained(moved->indices, e);
-      if (whole)
-        updatedIn.try_emplace(moved->source, form.carries.size(), order);
-    }
     form.carries.push_back(std::move(carry));
   }
 
@@ -395,18 +425,21 @@ std::optional<LoopForm> Former::run(ArrayRef<Value> values) {
       auto it = updatedIn.find(r->source);
       if (it == updatedIn.end())
         return nullptr;
-      LoopCarry &carry = form.carries[it->second.first];
+      const Updated &known = it->second;
+      LoopCarry &carry = form.carries[known.carry];
       Indices where(carry.dims.size(), x.number(0));
-      for (auto [axis, d] : llvm::enumerate(it->second.second))
+      for (auto [axis, d] : llvm::enumerate(known.order))
         if (d >= 0)
           where[d] = r->indices[axis];
+      if (known.piecesOver >= 0)
+        where[known.piecesOver] = x.number(known.piece);
       return x.read(carry.updated, where);
     });
   };
   for (auto [n, carry] : llvm::enumerate(form.carries)) {
     x.isLeaf = [&, n = n](Value v) {
       auto it = updatedIn.find(v);
-      return it != updatedIn.end() && it->second.first != n;
+      return it != updatedIn.end() && it->second.carry != n;
     };
     x.forget();
     carry.next = canonical(x.at(carry.updated, carry.dims));

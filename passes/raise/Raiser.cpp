@@ -230,13 +230,19 @@ bool Raiser::finish() {
 
 bool Raiser::run() {
   w.loc = fusedLocation(loop.nodes);
+  Operation *before = loop.anchor->getPrevNode();
+  splitCarries();
   for (LoopCarry &c : loop.carries)
     open.push_back(&c);
-  Operation *before = loop.anchor->getPrevNode();
   normaliseDirection();
-  if (resolveCarries() && finish())
+  if (resolveCarries() && finish()) {
+    for (Operation *op : placeholders)
+      op->erase();
     return true;
+  }
   // Nothing that was made is needed.
+  for (Operation *op : llvm::reverse(joins))
+    op->erase();
   while (loop.anchor->getPrevNode() != before)
     loop.anchor->getPrevNode()->erase();
   return false;

@@ -51,6 +51,9 @@ private:
   void setFinal(LoopCarry &c, mlir::Value v);
   void replaceResult(mlir::Value result, mlir::Value by);
 
+  // SplitCarries.cpp
+  void splitCarries();
+
   // Diagonal.cpp
   bool resolveLinear(LoopCarry &c);
   bool collectReadOuts(LoopCarry &c, llvm::SmallVectorImpl<ReadOut> &readOuts);
@@ -79,6 +82,7 @@ private:
   bool reversed = false;
   llvm::SmallVector<LoopCarry *> open; // carries that are not resolved yet
   llvm::SmallVector<std::pair<mlir::Value, mlir::Value>> replaced;
+  llvm::SmallVector<mlir::Operation *> placeholders, joins; // of carries that were split; joins stand after the anchor
 };
 
 } // namespace ssm

@@ -57,7 +57,7 @@ bool Raiser::raiseSequential(ArrayRef<LoopCarry *> unordered) {
     ExprRef r = e;
     Indices own;
     for (AffineExpr i : order) // as the state's axes, so that a step reads them as they are
-      if (x.dependsOn(e, i))
+      if (i != loop.step && x.dependsOn(e, i))
         own.push_back(i);
     for (AffineExpr i : x.freeIterators(e))
       if (i != loop.step && !llvm::is_contained(own, i))
@@ -91,10 +91,22 @@ bool Raiser::raiseSequential(ArrayRef<LoopCarry *> unordered) {
     }
     return hoisted[e] = r;
   };
-  SmallVector<ExprRef> nexts;
+  SmallVector<ExprRef> nexts, elements;
   for (LoopCarry *c : group) {
     order = c->dims;
     nexts.push_back(hoist(c->next));
+  }
+  // What is less than the state it is made of is made in the step: no state of all steps is stored for it.
+  auto readsOwn = [&](LoopCarry *c, const LoopOutput &o) { return readsCarry(o.element, *c); };
+  SmallVector<LoopOutput *> reduced;
+  for (LoopOutput &o : loop.outputs) {
+    bool foreign = llvm::any_of(open, [&](LoopCarry *c) { return !llvm::is_contained(group, c) && readsOwn(c, o); });
+    bool smaller = llvm::any_of(group, [&](LoopCarry *c) { return c->dims.size() >= o.dims.size() && readsOwn(c, o); });
+    if (foreign || !smaller)
+      continue;
+    order = o.dims;
+    reduced.push_back(&o);
+    elements.push_back(hoist(o.element));
   }
   if (!written)
     return refuse("work that does not depend on the state cannot be written for all steps at once");
@@ -114,26 +126,43 @@ bool Raiser::raiseSequential(ArrayRef<LoopCarry *> unordered) {
   body.setInsertionPointToEnd(block);
   ExprWriter inside(x, body, w.loc);
   SmallVector<Value> yields, after;
-  for (auto [c, next] : llvm::zip(group, nexts)) {
-    // A next value of another carry of the group is read as that value.
-    ExprRef e = x.replace(next, DenseMap<AffineExpr, AffineExpr>{}, [&](ExprRef r) -> ExprRef {
+  // In the step: a state is an argument, a next value of a carry of the group is that value.
+  auto inStep = [&](ExprRef e) {
+    e = x.replace(e, DenseMap<AffineExpr, AffineExpr>{}, [&](ExprRef r) -> ExprRef {
       Value v = arguments.lookup(r->source);
       return v ? x.read(v, r->indices) : nullptr;
     });
-    e = x.replace(e, DenseMap<AffineExpr, AffineExpr>{}, [&](ExprRef r) -> ExprRef {
+    return x.replace(e, DenseMap<AffineExpr, AffineExpr>{}, [&](ExprRef r) -> ExprRef {
       for (auto [other, value] : llvm::zip(group, yields))
         if (r->source == other->updated)
           return x.read(value, r->indices);
       return nullptr;
     });
-    Value v = inside.write(e, c->dims);
+  };
+  for (auto [c, next] : llvm::zip(group, nexts)) {
+    Value v = inside.write(inStep(next), c->dims);
     if (!v)
       return refuse("the step of the recurrence cannot be written with operators");
     yields.push_back(inside.reshape(v, onnx::getDimExprs(typeOf(c->state))));
   }
+  struct Stacked {
+    Value value;
+    Indices dims;
+  };
+  SmallVector<Stacked> stacked;
+  for (auto [o, element] : llvm::zip(reduced, elements)) {
+    Indices dims;
+    for (AffineExpr d : o->dims)
+      if (d != loop.step)
+        dims.push_back(d);
+    Value v = inside.write(inStep(element), dims);
+    if (!v)
+      return refuse("what is read of the state cannot be written with operators");
+    stacked.push_back({v, dims});
+  }
   SmallVector<LoopCarry *> readCarries;
   for (LoopCarry *c : group) {
-    bool outside = llvm::any_of(loop.outputs, [&](LoopOutput &o) { return readsCarry(o.element, *c); }) ||
+    bool outside = llvm::any_of(loop.outputs, [&](LoopOutput &o) { return !llvm::is_contained(reduced, &o) && readsOwn(c, o); }) ||
                    llvm::any_of(open, [&](LoopCarry *o) { return !llvm::is_contained(group, o) && readsCarry(o->next, *c); });
     if (outside)
       readCarries.push_back(c);
@@ -144,24 +173,31 @@ bool Raiser::raiseSequential(ArrayRef<LoopCarry *> unordered) {
   SmallVector<Value> all(yields);
   for (LoopCarry *c : group)
     state.addTypes(c->state.getType());
-  for (LoopCarry *c : readCarries) {
+  for (LoopCarry *c : readCarries)
+    stacked.push_back({yields[llvm::find(group, c) - group.begin()], c->dims});
+  for (const Stacked &s : stacked) {
     SmallVector<AffineExpr> dims = {x.sizeOf(loop.step)};
-    for (AffineExpr d : c->dims)
+    for (AffineExpr d : s.dims)
       dims.push_back(x.sizeOf(d));
-    state.addTypes(onnx::withDims(typeOf(c->state).getElementType(), dims));
-    all.push_back(yields[llvm::find(group, c) - group.begin()]);
+    state.addTypes(onnx::withDims(typeOf(s.value).getElementType(), dims));
+    all.push_back(s.value);
   }
   ssm::YieldOp::create(body, w.loc, all);
   state.addAttribute("operandSegmentSizes", b.getDenseI32ArrayAttr({(int32_t)sequences.size(), (int32_t)initial.size()}));
-  state.addAttribute("resultSegmentSizes", b.getDenseI32ArrayAttr({(int32_t)group.size(), (int32_t)readCarries.size()}));
+  state.addAttribute("resultSegmentSizes", b.getDenseI32ArrayAttr({(int32_t)group.size(), (int32_t)stacked.size()}));
   state.addAttribute("axes", b.getDenseI64ArrayAttr(SmallVector<int64_t>(sequences.size(), 0)));
-  state.addAttribute("output_axes", b.getDenseI64ArrayAttr(SmallVector<int64_t>(readCarries.size(), 0)));
+  state.addAttribute("output_axes", b.getDenseI64ArrayAttr(SmallVector<int64_t>(stacked.size(), 0)));
   if (reversed)
     state.addAttribute("reverse", b.getUnitAttr());
   state.addRegion(std::move(region));
   b.setInsertionPoint(loop.anchor);
   Operation *op = b.create(state);
   hoistInvariants(op);
+  for (auto [i, o] : llvm::enumerate(reduced)) {
+    Indices at = {loop.step};
+    at.append(stacked[i].dims);
+    o->element = x.read(op->getResult(group.size() + i), at);
+  }
   for (auto [i, c] : llvm::enumerate(group)) {
     LoopCarry plain = *c;
     if (plain.final)
@@ -172,7 +208,7 @@ bool Raiser::raiseSequential(ArrayRef<LoopCarry *> unordered) {
       continue;
     Indices axes = {loop.step};
     axes.append(c->dims.begin(), c->dims.end());
-    if (!resolveBySequence(plain, op->getResult(group.size() + (at - readCarries.begin())), axes))
+    if (!resolveBySequence(plain, op->getResult(group.size() + reduced.size() + (at - readCarries.begin())), axes))
       return false;
   }
   return true;
