@@ -303,3 +303,35 @@ def test_channels_from_the_last_but_one(tmp_path):
         state = before
     check_kept(tmp_path, g, [g.Concat(*outs, axis=1)], [np.stack(expected, 1)],
                "a chunk's output or state is no sum of a few products")
+
+
+#===- few chunks, and as many as run time says ---------------------------------------===#
+
+
+def test_one_chunk(tmp_path):
+    g, arrays, x = sequences(1)
+    (y,), (s,) = scanned(g, 1, x, [4, 4, 4, 3], [zeros(K, V)], own_sum, [V])
+    check(tmp_path, g, [y, s], list(reference(*arrays)), ["semiseparable"])
+
+
+@pytest.mark.parametrize("length", [1, 4, 7, 12])
+def test_padded_to_chunks(tmp_path, length):
+    """Of a length that run time says: padded to a multiple of a chunk, the padding cut off again."""
+    arrays, g, cut = drawn(length), Graph(), []
+    x = [g.input(n, a, [B, H, "L", *a.shape[3:]]) for n, a in zip("qkvg", arrays)]
+    size = g.size(x[0], 2)
+    rest = g.Mod(g.Sub(g.ints(Q), g.Mod(size, g.ints(Q))), g.ints(Q))
+    for t, width in zip(x, [K, K, V, None]):
+        zero = g.ints(*[0] * (5 if width is None else 6))
+        behind = [zero, rest] if width is None else [zero, rest, g.ints(0)]
+        t = g.Reshape(g.Pad(t, g.Concat(*behind, axis=0)), g.ints(B, H, -1, Q, *([] if width is None else [width])))
+        cut.append(g.Transpose(t, perm=[2, 0, 1, 3] if width is None else [2, 0, 1, 3, 4]))
+    body = Graph()
+    body.count = 1000
+    state = body.input("s", zeros(K, V))
+    now = [body.input(f"x{i}", zeros(Q, *w)) for i, w in enumerate([(K,), (K,), (V,), ()])]
+    made, after = own_sum(body, *now, state)
+    s, y = g.node("Scan", [g.constant(zeros(K, V)), *cut], outputs=2, body=body.model([*after, *made]).graph,
+                  num_scan_inputs=4)
+    y = g.slice(g.Reshape(g.Transpose(y, perm=[1, 2, 0, 3, 4]), g.ints(B, H, -1, V)), 0, size, 2)
+    check(tmp_path, g, [y, s], list(reference(*arrays)), ["semiseparable"])
