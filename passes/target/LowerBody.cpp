@@ -27,25 +27,45 @@ namespace ssm {
 } // namespace ssm
 
 namespace {
-struct LowerBody : ssm::impl::LowerBodyBase<LowerBody> {
-  void runOnOperation() override {
-    func::FuncOp func = getOperation();
-    if (!func->hasAttr("ssm.dispatch"))
-      return;
-    if (failed(ssm::lowerToLibm(func)))
-      return signalPassFailure();
-    MLIRContext *ctx = &getContext();
-    bool hasVectors =
-        func.walk([](Operation *op) {
-              return isa<vector::VectorDialect>(op->getDialect()) ? WalkResult::interrupt() : WalkResult::advance();
-            })
-            .wasInterrupted();
-    expandArith(func);
-    if (hasVectors)
-      lowerVectors(func);
-    LowerToLLVMOptions options(ctx);
-    LLVMTypeConverter types(ctx, options);
-    RewritePatternSet patterns(ctx);
+/// What the pass needs for every function alike. Making the patterns takes longer than applying them to a small
+/// dispatch.
+struct Rewrites {
+  explicit Rewrites(MLIRContext *context)
+      : types(context, LowerToLLVMOptions(context)), target(*context), arithExpansion(makeArith(context)),
+        vectorLowering(makeVectors(context)), scalarConversion(makeConversion(context, false)),
+        vectorConversion(makeConversion(context, true)) {
+    target.addLegalOp<func::ReturnOp, func::ConstantOp, func::FuncOp, UnrealizedConversionCastOp>();
+  }
+
+  LLVMTypeConverter types;
+  LLVMConversionTarget target;
+  FrozenRewritePatternSet arithExpansion, vectorLowering, scalarConversion, vectorConversion;
+
+private:
+  /// Only what LLVM has no form of: its own minimum and maximum, for one, are what its vectoriser knows.
+  static RewritePatternSet makeArith(MLIRContext *context) {
+    RewritePatternSet patterns(context);
+    arith::populateCeilFloorDivExpandOpsPatterns(patterns);
+    arith::populateExpandBFloat16Patterns(patterns);
+    return patterns;
+  }
+
+  static RewritePatternSet makeVectors(MLIRContext *context) {
+    RewritePatternSet patterns(context);
+    vector::populateVectorToVectorCanonicalizationPatterns(patterns);
+    vector::populateVectorBroadcastLoweringPatterns(patterns);
+    vector::populateVectorContractLoweringPatterns(patterns, vector::VectorContractLowering::OuterProduct);
+    vector::populateVectorMaskOpLoweringPatterns(patterns);
+    vector::populateVectorShapeCastLoweringPatterns(patterns);
+    vector::populateVectorInterleaveLoweringPatterns(patterns);
+    vector::populateVectorTransposeLoweringPatterns(patterns, vector::VectorTransposeLowering::Shuffle1D);
+    vector::populateVectorTransferLoweringPatterns(patterns, 1);
+    vector::populateVectorMaskMaterializationPatterns(patterns, /*force32BitVectorIndices=*/false);
+    return patterns;
+  }
+
+  RewritePatternSet makeConversion(MLIRContext *context, bool hasVectors) {
+    RewritePatternSet patterns(context);
     arith::populateArithToLLVMConversionPatterns(types, patterns);
     cf::populateControlFlowToLLVMConversionPatterns(types, patterns);
     populateComplexToLLVMConversionPatterns(types, patterns);
@@ -55,9 +75,32 @@ struct LowerBody : ssm::impl::LowerBodyBase<LowerBody> {
     ub::populateUBToLLVMConversionPatterns(types, patterns);
     if (hasVectors)
       populateVectorToLLVMConversionPatterns(types, patterns, /*reassociateFPReductions=*/true);
-    LLVMConversionTarget target(*ctx);
-    target.addLegalOp<func::ReturnOp, func::ConstantOp, func::FuncOp, UnrealizedConversionCastOp>();
-    if (failed(applyPartialConversion(func, target, std::move(patterns))))
+    return patterns;
+  }
+};
+
+struct LowerBody : ssm::impl::LowerBodyBase<LowerBody> {
+  LogicalResult initialize(MLIRContext *context) override {
+    rewrites = std::make_shared<Rewrites>(context);
+    return success();
+  }
+
+  void runOnOperation() override {
+    func::FuncOp func = getOperation();
+    if (!func->hasAttr("ssm.dispatch"))
+      return;
+    if (failed(ssm::lowerToLibm(func)))
+      return signalPassFailure();
+    bool hasVectors =
+        func.walk([](Operation *op) {
+              return isa<vector::VectorDialect>(op->getDialect()) ? WalkResult::interrupt() : WalkResult::advance();
+            })
+            .wasInterrupted();
+    (void)applyPatternsGreedily(func, rewrites->arithExpansion);
+    if (hasVectors)
+      (void)applyPatternsGreedily(func, rewrites->vectorLowering);
+    if (failed(applyPartialConversion(func, rewrites->target,
+                                      hasVectors ? rewrites->vectorConversion : rewrites->scalarConversion)))
       return signalPassFailure();
     WalkResult left = func.walk([](Operation *op) {
       // The conversion carries arith's flags over to casts, which have none.
@@ -72,26 +115,7 @@ struct LowerBody : ssm::impl::LowerBodyBase<LowerBody> {
       signalPassFailure();
   }
 
-  /// Only what LLVM has no form of: its own minimum and maximum, for one, are what its vectoriser knows.
-  void expandArith(func::FuncOp func) {
-    RewritePatternSet patterns(&getContext());
-    arith::populateCeilFloorDivExpandOpsPatterns(patterns);
-    arith::populateExpandBFloat16Patterns(patterns);
-    (void)applyPatternsGreedily(func, std::move(patterns));
-  }
-
-  void lowerVectors(func::FuncOp func) {
-    RewritePatternSet patterns(&getContext());
-    vector::populateVectorToVectorCanonicalizationPatterns(patterns);
-    vector::populateVectorBroadcastLoweringPatterns(patterns);
-    vector::populateVectorContractLoweringPatterns(patterns, vector::VectorContractLowering::OuterProduct);
-    vector::populateVectorMaskOpLoweringPatterns(patterns);
-    vector::populateVectorShapeCastLoweringPatterns(patterns);
-    vector::populateVectorInterleaveLoweringPatterns(patterns);
-    vector::populateVectorTransposeLoweringPatterns(patterns, vector::VectorTransposeLowering::Shuffle1D);
-    vector::populateVectorTransferLoweringPatterns(patterns, 1);
-    vector::populateVectorMaskMaterializationPatterns(patterns, /*force32BitVectorIndices=*/false);
-    (void)applyPatternsGreedily(func, std::move(patterns));
-  }
+private:
+  std::shared_ptr<Rewrites> rewrites; // the copies of the pass for other threads share them
 };
 } // namespace
