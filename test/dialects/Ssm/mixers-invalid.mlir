@@ -263,6 +263,22 @@ func.func @semiseparable_c1(%q: tensor<?x4xf32>, %w: tensor<?x1xf32>, %v: tensor
 
 // -----
 
+func.func @semiseparable_c1_query(%q: tensor<?x4xf32>, %c: tensor<?x1xf32>, %v: tensor<?x8xf32>) {
+  // expected-error @+1 {{query must be over (p, t, k)}}
+  %o = ssm.semiseparable query(%c : tensor<?x1xf32>) key(%q : tensor<?x4xf32>) value(%v : tensor<?x8xf32>) {indexing_maps = [affine_map<(t, k, v) -> (t, 0)>, affine_map<(t, k, v) -> (t, k)>, affine_map<(t, k, v) -> (t, v)>, affine_map<(t, k, v) -> (t, v)>]} -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+func.func @semiseparable_c1_key(%q: tensor<?x4xf32>, %c: tensor<?x1xf32>, %v: tensor<?x8xf32>) {
+  // expected-error @+1 {{key must be over (p, t, k)}}
+  %o = ssm.semiseparable query(%q : tensor<?x4xf32>) key(%v : tensor<?x8xf32>) value(%v : tensor<?x8xf32>) {indexing_maps = [affine_map<(t, k, v) -> (t, k)>, affine_map<(t, k, v) -> (t, v)>, affine_map<(t, k, v) -> (t, v)>, affine_map<(t, k, v) -> (t, v)>]} -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
 func.func @semiseparable_c2(%q: tensor<?x4xf32>, %v: tensor<?x8xf32>, %g: tensor<?xf32>, %s: tensor<4x8xf32>) {
   // expected-error @+1 {{log_decay must be over a subset of (p, t, k)}}
   %o = ssm.semiseparable query(%q : tensor<?x4xf32>) key(%q : tensor<?x4xf32>) value(%v : tensor<?x8xf32>) log_decay(%v : tensor<?x8xf32>) {indexing_maps = [affine_map<(t, k, v) -> (t, k)>, affine_map<(t, k, v) -> (t, k)>, affine_map<(t, k, v) -> (t, v)>, affine_map<(t, k, v) -> (t, v)>, affine_map<(t, k, v) -> (t, v)>]} -> tensor<?x8xf32>
@@ -274,6 +290,22 @@ func.func @semiseparable_c2(%q: tensor<?x4xf32>, %v: tensor<?x8xf32>, %g: tensor
 func.func @semiseparable_c3(%q: tensor<?x4xf32>, %v: tensor<?x8xf32>, %g: tensor<?xf32>, %s: tensor<4x8xf32>) {
   // expected-error @+1 {{erase_left and erase_right must come together}}
   %o = ssm.semiseparable query(%q : tensor<?x4xf32>) key(%q : tensor<?x4xf32>) value(%v : tensor<?x8xf32>) erase_left(%q : tensor<?x4xf32>) {indexing_maps = [affine_map<(t, k, v) -> (t, k)>, affine_map<(t, k, v) -> (t, k)>, affine_map<(t, k, v) -> (t, v)>, affine_map<(t, k, v) -> (t, k)>, affine_map<(t, k, v) -> (t, v)>]} -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+func.func @semiseparable_c3_left(%q: tensor<?x4xf32>, %c: tensor<?x1xf32>, %v: tensor<?x8xf32>) {
+  // expected-error @+1 {{erase_left must be over (p, t, k)}}
+  %o = ssm.semiseparable query(%q : tensor<?x4xf32>) key(%q : tensor<?x4xf32>) value(%v : tensor<?x8xf32>) erase_left(%v : tensor<?x8xf32>) erase_right(%q : tensor<?x4xf32>) {indexing_maps = [affine_map<(t, k, v) -> (t, k)>, affine_map<(t, k, v) -> (t, k)>, affine_map<(t, k, v) -> (t, v)>, affine_map<(t, k, v) -> (t, v)>, affine_map<(t, k, v) -> (t, k)>, affine_map<(t, k, v) -> (t, v)>]} -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+func.func @semiseparable_c3_right(%q: tensor<?x4xf32>, %c: tensor<?x1xf32>, %v: tensor<?x8xf32>) {
+  // expected-error @+1 {{erase_right must be over (p, t, k)}}
+  %o = ssm.semiseparable query(%q : tensor<?x4xf32>) key(%q : tensor<?x4xf32>) value(%v : tensor<?x8xf32>) erase_left(%q : tensor<?x4xf32>) erase_right(%c : tensor<?x1xf32>) {indexing_maps = [affine_map<(t, k, v) -> (t, k)>, affine_map<(t, k, v) -> (t, k)>, affine_map<(t, k, v) -> (t, v)>, affine_map<(t, k, v) -> (t, k)>, affine_map<(t, k, v) -> (t, 0)>, affine_map<(t, k, v) -> (t, v)>]} -> tensor<?x8xf32>
   return
 }
 
@@ -506,6 +538,17 @@ func.func @recurrence_c1_number(%x: tensor<?x4xf32>, %h: tensor<4xf32>) {
   ^bb0(%xt: tensor<4xf32>, %ht: tensor<4xf32>):
     ssm.yield %ht, %xt : tensor<4xf32>, tensor<4xf32>
   }
+  return
+}
+
+// -----
+
+func.func @recurrence_c6_none(%h: tensor<4xf32>) {
+  // expected-error @+1 {{needs at least one sequence}}
+  %s = "ssm.recurrence"(%h) ({
+  ^bb0(%ht: tensor<4xf32>):
+    ssm.yield %ht : tensor<4xf32>
+  }) {axes = array<i64>, output_axes = array<i64>, operandSegmentSizes = array<i32: 0, 1>, resultSegmentSizes = array<i32: 1, 0>} : (tensor<4xf32>) -> tensor<4xf32>
   return
 }
 
