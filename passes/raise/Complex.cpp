@@ -1,7 +1,7 @@
 //===- Complex.cpp - two real carries that are one complex one -------------===//
 // re' = a re - b im + u, im' = b re + a im + v is h' = (a + ib) h + (u + iv); read as Re(c h), or as its parts.
 //===----------------------------------------------------------------------===//
-#include "mlir/IR/DialectResourceBlobManager.h"
+#include "passes/raise/ConstantParts.h"
 #include "passes/raise/Raiser.h"
 
 using namespace mlir;
@@ -14,40 +14,10 @@ namespace {
 struct Signed {
   SmallVector<ExprRef> factors; // in a fixed order
   bool negative = false;
-  bool operator==(const Signed &other) const;
+  bool isSameAs(Exprs &x, const Signed &other) const;
 };
 
-ArrayRef<char> bytesOf(Value v) {
-  ElementsAttr value = onnx::constantValue(v);
-  if (auto dense = dyn_cast_if_present<DenseElementsAttr>(value))
-    return dense.getRawData();
-  auto resource = dyn_cast_if_present<DenseResourceElementsAttr>(value);
-  AsmResourceBlob *blob = resource ? resource.getRawHandle().getBlob() : nullptr;
-  return blob ? blob->getData() : ArrayRef<char>();
-}
-
-template <typename Number> bool areEqual(ArrayRef<char> a, ArrayRef<char> b, bool negated) {
-  for (size_t i = 0; i < a.size(); i += sizeof(Number)) {
-    Number x, y;
-    memcpy(&x, a.data() + i, sizeof x);
-    memcpy(&y, b.data() + i, sizeof y);
-    if (x != (negated ? -y : y))
-      return false;
-  }
-  return true;
-}
-
-/// Constants of the same numbers, or with all signs changed, read at one place.
-bool areEqual(ExprRef a, ExprRef b, bool negated) {
-  if (a->kind != Expr::Kind::Read || b->kind != Expr::Kind::Read || a->source.getType() != b->source.getType() ||
-      a->indices != b->indices)
-    return false;
-  ArrayRef<char> x = bytesOf(a->source), y = bytesOf(b->source);
-  return !x.empty() && x.size() == y.size() &&
-         (a->type.isF32() ? areEqual<float>(x, y, negated) : areEqual<double>(x, y, negated));
-}
-
-bool Signed::operator==(const Signed &other) const {
+bool Signed::isSameAs(Exprs &x, const Signed &other) const {
   SmallVector<ExprRef> own, others(other.factors);
   for (ExprRef f : factors)
     if (auto *same = llvm::find(others, f); same != others.end())
@@ -56,7 +26,7 @@ bool Signed::operator==(const Signed &other) const {
       own.push_back(f);
   if (own.empty() && others.empty())
     return negative == other.negative;
-  return own.size() == 1 && others.size() == 1 && areEqual(own[0], others[0], negative != other.negative);
+  return own.size() == 1 && others.size() == 1 && sameNumbers(x, own[0], others[0], negative != other.negative);
 }
 
 Signed signedProduct(Exprs &x, ArrayRef<ExprRef> factors) {
@@ -115,7 +85,7 @@ bool Raiser::raiseComplex(LoopCarry &first, LoopCarry &second) {
   Signed a = signedProduct(x, re->re[0].factors), minusB = signedProduct(x, re->im[0].factors);
   Signed b = signedProduct(x, im->re[0].factors), a2 = signedProduct(x, im->im[0].factors);
   minusB.negative = !minusB.negative;
-  if (!(a == a2) || !(b == minusB))
+  if (!a.isSameAs(x, a2) || !b.isSameAs(x, minusB))
     return false;
   auto built = [&](const Signed &s) {
     ExprRef e = x.product(s.factors, type);

@@ -9,7 +9,8 @@ using namespace mlir;
 using namespace ssm;
 
 namespace {
-constexpr int64_t kFewElements = 16; // a constant of these is dense<>
+constexpr int64_t kFewElements = 16;         // a constant of these is dense<>
+constexpr int64_t kMostCompared = 1 << 20;   // elements that two reads of constants are compared over
 
 ElementsAttr fromBytes(RankedTensorType type, ArrayRef<char> raw) {
   if (type.getNumElements() <= kFewElements)
@@ -29,6 +30,92 @@ std::optional<ArrayRef<char>> bytesOf(ElementsAttr value) {
   return blob ? std::optional(blob->getData()) : std::nullopt;
 }
 } // namespace
+
+namespace {
+/// The place of a read in the elements of a constant, as a sum of multiples of iterators.
+struct Place {
+  ArrayRef<char> raw;
+  int64_t start = 0;
+  SmallVector<int64_t> strides; // per iterator
+};
+
+std::optional<Place> placeOf(ExprRef e, ArrayRef<AffineExpr> iterators) {
+  ElementsAttr value = e->kind == Expr::Kind::Read ? onnx::constantValue(e->source) : ElementsAttr();
+  std::optional<ArrayRef<char>> raw = value ? bytesOf(value) : std::nullopt;
+  if (!raw)
+    return std::nullopt;
+  MLIRContext *context = value.getContext();
+  AffineExpr at = getAffineConstantExpr(0, context);
+  for (auto [size, i] : llvm::zip_equal(cast<ShapedType>(value.getType()).getShape(), e->indices))
+    at = at * size + i;
+  // Linear in the iterators, else it is not what it is at 0 and at 1.
+  bool linear = true;
+  at.walk([&](AffineExpr part) {
+    AffineExprKind kind = part.getKind();
+    linear &= kind != AffineExprKind::FloorDiv && kind != AffineExprKind::CeilDiv && kind != AffineExprKind::Mod &&
+              kind != AffineExprKind::SymbolId;
+  });
+  if (!linear)
+    return std::nullopt;
+  auto valueAt = [&](AffineExpr one) -> std::optional<int64_t> {
+    llvm::DenseMap<AffineExpr, AffineExpr> numbers;
+    for (AffineExpr i : iterators)
+      numbers[i] = getAffineConstantExpr(i == one, context);
+    auto number = dyn_cast<AffineConstantExpr>(at.replace(numbers));
+    return number ? std::optional(number.getValue()) : std::nullopt;
+  };
+  std::optional<int64_t> start = valueAt({});
+  if (!start)
+    return std::nullopt;
+  Place place{*raw, *start, {}};
+  for (AffineExpr i : iterators)
+    place.strides.push_back(*valueAt(i) - *start);
+  return place;
+}
+} // namespace
+
+bool ssm::sameNumbers(Exprs &x, ExprRef a, ExprRef b, bool negated) {
+  if (a->type != b->type || a->kind != Expr::Kind::Read || b->kind != Expr::Kind::Read)
+    return false;
+  Indices iterators(x.freeIterators(a));
+  for (AffineExpr i : x.freeIterators(b))
+    if (!llvm::is_contained(iterators, i))
+      iterators.push_back(i);
+  SmallVector<int64_t> sizes;
+  int64_t count = 1;
+  for (AffineExpr i : iterators) {
+    auto size = dyn_cast<AffineConstantExpr>(x.sizeOf(i));
+    if (!size || size.getValue() < 1 || (count *= size.getValue()) > kMostCompared)
+      return false;
+    sizes.push_back(size.getValue());
+  }
+  std::optional<Place> p = placeOf(a, iterators), q = placeOf(b, iterators);
+  if (!p || !q || (negated && !isa<FloatType>(a->type)))
+    return false;
+  int64_t width = a->type.getIntOrFloatBitWidth(), bytes = width / 8;
+  uint64_t sign = uint64_t(1) << (width - 1), flip = negated ? sign : 0;
+  SmallVector<int64_t> at(sizes.size());
+  int64_t here = p->start, there = q->start;
+  for (int64_t n = 0; n < count; ++n) {
+    auto isIn = [&](int64_t at, ArrayRef<char> raw) { return at >= 0 && (at + 1) * bytes <= (int64_t)raw.size(); };
+    if (!isIn(here, p->raw) || !isIn(there, q->raw)) // under a condition that is not looked at here
+      return false;
+    uint64_t v = 0, w = 0;
+    memcpy(&v, p->raw.data() + here * bytes, bytes);
+    memcpy(&w, q->raw.data() + there * bytes, bytes);
+    bool zeros = isa<FloatType>(a->type) && !(v & ~sign) && !(w & ~sign);
+    if (v != (w ^ flip) && !zeros)
+      return false;
+    for (int64_t d = sizes.size() - 1; d >= 0; --d) {
+      here += p->strides[d], there += q->strides[d];
+      if (++at[d] < sizes[d])
+        break;
+      here -= p->strides[d] * sizes[d], there -= q->strides[d] * sizes[d];
+      at[d] = 0;
+    }
+  }
+  return true;
+}
 
 ElementsAttr ssm::constantOf(RankedTensorType type, ArrayRef<double> numbers) {
   SmallVector<char> raw(numbers.size() * (type.getElementTypeBitWidth() / 8));

@@ -51,6 +51,8 @@ private:
   bool findStarts(Exprs &x, Chains chains, mlir::AffineExpr step);
   void findLast(Exprs &x, Chains chains, mlir::AffineExpr &step, llvm::SmallDenseSet<mlir::Value> &leaves);
   ExprRef named(Exprs &x, ExprRef e, Chains chains, int64_t k, const Chain *own);
+  /// The expression with its constants as those of another one, where the numbers are the same.
+  ExprRef withConstantsOf(Exprs &x, ExprRef other, ExprRef e);
   ExprRef started(Exprs &x, ExprRef e, Chains chains);
   ExprRef withZeros(Exprs &x, ExprRef e, llvm::function_ref<bool(mlir::Value)> isZero);
   bool addOutputs(LoopForm &loop, Exprs &x, Chains chains, int64_t first, int64_t count);

@@ -8,6 +8,7 @@
 #include "passes/raise/Operands.h"
 #include "passes/raise/Provenance.h"
 #include "passes/raise/Reroll.h"
+#include "passes/raise/ConstantParts.h"
 
 using namespace mlir;
 using namespace ssm;
@@ -232,14 +233,27 @@ bool Reroller::matchStart(Exprs &x, ExprRef p, ExprRef e, Chains chains, llvm::S
   return false;
 }
 
+ExprRef Reroller::withConstantsOf(Exprs &x, ExprRef other, ExprRef e) {
+  auto isConstant = [](ExprRef r) { return onnx::constantValue(r->source) != nullptr; };
+  SmallVector<ExprRef> known = llvm::filter_to_vector(x.readsOf(other), isConstant);
+  DenseMap<ExprRef, ExprRef> same;
+  for (ExprRef r : x.readsOf(e))
+    if (isConstant(r) && !llvm::is_contained(known, r))
+      if (auto *found = llvm::find_if(known, [&](ExprRef k) { return sameNumbers(x, r, k); }); found != known.end())
+        same[r] = *found;
+  return same.empty() ? e : x.replace(e, same);
+}
+
 /// What the chains start with, so that their first values are first steps.
 bool Reroller::findStarts(Exprs &x, Chains chains, AffineExpr step) {
   auto none = [](Value) { return false; };
   auto first = [&](Chain &c) { return x.replace(c.next, DenseMap<AffineExpr, AffineExpr>{{step, x.number(0)}}); };
   bool found = true;
   llvm::SmallDenseSet<Value> opened;
-  for (Chain &c : chains)
+  for (Chain &c : chains) {
+    c.steps[0] = withConstantsOf(x, first(c), c.steps[0]);
     found &= matchStart(x, first(c), withZeros(x, c.steps[0], none), chains, opened);
+  }
   // A state that nothing of the first steps is left of was zeros.
   for (Chain &c : chains)
     if (found && !c.start)

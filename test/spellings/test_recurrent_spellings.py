@@ -8,7 +8,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from spelling import BUILD, Graph, check
+from spelling import BUILD, Compiled, Graph, check
 
 LENGTH, BATCH, INPUTS, HIDDEN = 7, 2, 20, 24
 GATES = {"LSTM": 4, "GRU": 3}
@@ -29,11 +29,11 @@ def step(cell, g, x, h, c, weights):
     return g.Add(n, g.Mul(z, g.Sub(h, n))), None
 
 
-def reference(cell, x, h, weights):
-    w, r, bw, br = (v.astype(np.float64) for v in weights)
+def reference(cell, x, h, weights, first=None):
     sigmoid = lambda v: 1 / (1 + np.exp(-v))
     c, y = h, []
-    for v in x.astype(np.float64):
+    for t, v in enumerate(x.astype(np.float64)):
+        w, r, bw, br = (p.astype(np.float64) for p in (weights if t or first is None else first))
         a, b = np.split(v @ w.T + bw, GATES[cell], 1), np.split(h @ r.T + br, GATES[cell], 1)
         if cell == "LSTM":
             i, f, n, o = (p + q for p, q in zip(a, b))
@@ -54,9 +54,15 @@ def build(cell, spelling):
     x, h = draw(LENGTH, BATCH, INPUTS), draw(BATCH, HIDDEN)
     g = Graph(opset=18)
     weights = [g.constant(v) for v in values]
-    xs, h0 = g.input("x", x, None if spelling == "unrolled" else ["length", "batch", INPUTS]), g.input("h", h, None if spelling == "unrolled" else ["batch", HIDDEN])
+    static = spelling.startswith("unrolled")
+    xs = g.input("x", x, None if static else ["length", "batch", INPUTS])
+    if spelling == "unrolled from zeros":
+        h = np.zeros_like(h)
+        h0 = g.constant(h)
+    else:
+        h0 = g.input("h", h, None if static else ["batch", HIDDEN])
     states = 2 if cell == "LSTM" else 1
-    if spelling == "unrolled":
+    if static:
         hidden, c, parts = h0, h0, []
         for t in range(LENGTH):
             hidden, c = step(cell, g, g.Gather(xs, np.array(t), axis=0), hidden, c, weights)
@@ -86,7 +92,7 @@ def build(cell, spelling):
     return g, results[-1], reference(cell, x, h, values)
 
 
-SPELLINGS = [("LSTM", "scan"), ("LSTM", "loop"), ("LSTM", "unrolled"), ("GRU", "scan"), ("GRU", "loop")]
+SPELLINGS = [(c, s) for c in GATES for s in ("scan", "loop", "unrolled", "unrolled from zeros")]
 
 
 @pytest.mark.parametrize("cell,spelling", SPELLINGS)
@@ -107,3 +113,23 @@ def test_step(tmp_path, cell, spelling):
     operators = re.findall(r'"onnx\.(\w+)"', body)
     assert operators.count("MatMul") == GATES[cell]
     assert set(operators) <= {"MatMul", "Add", "Sub", "Mul", "Sigmoid", "Tanh"}
+
+
+@pytest.mark.parametrize("cell", GATES)
+def test_other_first_step(tmp_path, cell):
+    """A first step from zeros whose bias is another one is not a step like the others."""
+    random = np.random.default_rng(4)
+    draw = lambda *shape: (random.standard_normal(shape) * 0.3).astype(np.float32)
+    gates = GATES[cell] * HIDDEN
+    values = [draw(gates, INPUTS), draw(gates, HIDDEN), draw(gates), draw(gates)]
+    first = values[:3] + [values[3] + np.eye(1, gates, gates - 1, dtype=np.float32)[0]]
+    x, zeros = draw(LENGTH, BATCH, INPUTS), np.zeros((BATCH, HIDDEN), np.float32)
+    g = Graph(opset=18)
+    xs, hidden = g.input("x", x), g.constant(zeros)
+    c, parts = hidden, []
+    for t in range(LENGTH):
+        hidden, c = step(cell, g, g.Gather(xs, np.array(t), axis=0), hidden, c, [g.constant(v) for v in (values if t else first)])
+        parts.append(g.Unsqueeze(hidden, g.ints(0)))
+    expected = reference(cell, x, zeros, values, first)
+    got = Compiled(tmp_path, g, [g.Concat(*parts, axis=0)])({"x": x})[0]
+    np.testing.assert_allclose(got, expected, atol=2e-5, rtol=2e-4)
