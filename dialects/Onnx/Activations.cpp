@@ -9,7 +9,14 @@ using namespace mlir;
 using namespace ssm;
 using ssm::onnx::Activation;
 
-FailureOr<SmallVector<Activation>> onnx::activationsOf(Operation *op, int64_t directions) {
+int64_t onnx::gatesOf(Operation *op) {
+  StringRef name = op->getName().stripDialect();
+  return name == "RNN" ? 1 : name == "GRU" ? 3 : 4;
+}
+
+int64_t onnx::directionsOf(Operation *op) { return onnx::stringAttr(op, "direction") == "bidirectional" ? 2 : 1; }
+
+FailureOr<SmallVector<Activation>> onnx::activationsOf(Operation *op) {
   SmallVector<StringRef> defaults = {"tanh"};
   if (op->getName().stripDialect() == "GRU")
     defaults = {"sigmoid", "tanh"};
@@ -30,7 +37,7 @@ FailureOr<SmallVector<Activation>> onnx::activationsOf(Operation *op, int64_t di
       {"scaledtanh", {1, 1}},   {"hardsigmoid", {0.2, 0.5}},
       {"elu", {1, 0}},          {"softsign", {0, 0}},
       {"softplus", {0, 0}}};
-  for (size_t i = 0; i < defaults.size() * directions; ++i) {
+  for (size_t i = 0; i < defaults.size() * directionsOf(op); ++i) {
     std::string name =
         names && i < names.size() ? cast<StringAttr>(names[i]).getValue().lower() : defaults[i % defaults.size()].str();
     const auto *found = llvm::find_if(known, [&](const auto &k) { return k.first == name; });

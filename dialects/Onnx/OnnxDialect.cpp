@@ -102,25 +102,34 @@ SmallVector<AffineExpr> ssm::onnx::getDimExprs(RankedTensorType type) {
   return out;
 }
 
+/// One more than the highest symbol of an expression.
+static int64_t countSymbols(AffineExpr e) {
+  int64_t n = 0;
+  e.walk([&](AffineExpr part) {
+    if (auto s = dyn_cast<AffineSymbolExpr>(part))
+      n = std::max<int64_t>(n, s.getPosition() + 1);
+  });
+  return n;
+}
+
+Value ssm::onnx::sizesOf(OpBuilder &b, Location loc, ArrayRef<AffineExpr> sizes, RankedTensorType type) {
+  int64_t symbols = 0;
+  for (AffineExpr e : sizes)
+    symbols = std::max(symbols, countSymbols(e));
+  return DimsOp::create(b, loc, type, AffineMapAttr::get(AffineMap::get(0, symbols, sizes, b.getContext())));
+}
+
 RankedTensorType ssm::onnx::withDims(Type elementType, ArrayRef<AffineExpr> dims) {
   SmallVector<int64_t> shape;
   SmallVector<AffineExpr> exprs;
   int64_t numSymbols = 0;
-  auto count = [](AffineExpr e) { // simplification costs time in the number of symbols it is told of
-    int64_t n = 0;
-    e.walk([&](AffineExpr part) {
-      if (auto s = dyn_cast<AffineSymbolExpr>(part))
-        n = std::max<int64_t>(n, s.getPosition() + 1);
-    });
-    return n;
-  };
   for (AffineExpr e : dims) {
-    if (isa<AffineBinaryOpExpr>(e))
-      e = simplifyAffineExpr(e, 0, count(e));
+    if (isa<AffineBinaryOpExpr>(e)) // costs time in the number of symbols it is told of
+      e = simplifyAffineExpr(e, 0, countSymbols(e));
     exprs.push_back(e);
     auto c = dyn_cast<AffineConstantExpr>(e);
     shape.push_back(c ? c.getValue() : ShapedType::kDynamic);
-    numSymbols = std::max(numSymbols, count(e));
+    numSymbols = std::max(numSymbols, countSymbols(e));
   }
   if (!llvm::is_contained(shape, ShapedType::kDynamic))
     return RankedTensorType::get(shape, elementType);

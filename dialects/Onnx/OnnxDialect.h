@@ -69,8 +69,16 @@ mlir::AffineExpr getDimExpr(mlir::RankedTensorType type, unsigned axis);
 llvm::SmallVector<mlir::AffineExpr> getDimExprs(mlir::RankedTensorType type);
 /// Type of these sizes: constants become static, an encoding is made when one is not constant.
 mlir::RankedTensorType withDims(mlir::Type elementType, llvm::ArrayRef<mlir::AffineExpr> dims);
+/// onnx.Dims of sizes, as an i64 tensor of this type.
+mlir::Value sizesOf(mlir::OpBuilder &b, mlir::Location loc, llvm::ArrayRef<mlir::AffineExpr> sizes,
+                    mlir::RankedTensorType type);
 
 } // namespace ssm::onnx
+
+namespace ssm {
+/// Normal form of an axis attribute.
+inline int64_t normalAxis(int64_t axis, int64_t rank) { return axis < 0 ? axis + rank : axis; }
+} // namespace ssm
 
 #define GET_OP_CLASSES
 #include "dialects/Onnx/StructureOps.h.inc"

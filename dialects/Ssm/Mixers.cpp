@@ -257,8 +257,9 @@ void ssm::setForm(Operation *op, StringRef asked) {
   bool given = !asked.empty() || op->hasAttr("form");
   StringRef form = asked.empty() ? preferredForm(op) : asked;
   op->setAttr("form", StringAttr::get(op->getContext(), form));
-  int64_t length = knownSizes(op)[cast<SequenceMixerOpInterface>(op).getTimeDim()];
-  if (StringRef brief = formFor(op, 1); !given && ShapedType::isDynamic(length) && brief != form)
+  if (given || !ShapedType::isDynamic(knownSizes(op)[cast<SequenceMixerOpInterface>(op).getTimeDim()]))
+    return;
+  if (StringRef brief = formFor(op, 1); brief != form)
     op->setAttr(kShortFormAttr, StringAttr::get(op->getContext(), brief));
 }
 

@@ -61,6 +61,8 @@ llvm::LogicalResult verifyScalarRegion(mlir::Operation *op, mlir::Region &region
 /// The input of a time-invariant scan that is convolved: the only one that changes over time, in which u is linear while
 /// the decay and the read-out do not depend on it. None with an initial or a final state.
 std::optional<unsigned> convolvedInput(SelectiveScanOp op);
+/// Whether the kernel that this input is convolved with differs along a dim of p.
+bool isOfKernel(SelectiveScanOp op, unsigned input, int64_t dim);
 /// Cost of ssm.long_conv through transforms.
 double transformCost(double rows, double length, double taps);
 

@@ -11,7 +11,7 @@ ValueRange SelectiveScanOp::getInitialStates() { return getInitial(); }
 ValueRange SelectiveScanOp::getFinalStates() { return getFinal(); }
 std::optional<StateGroups> SelectiveScanOp::getStateGroups() { return stateGroups(*this, 1, 1); }
 SmallVector<TypedAttr> SelectiveScanOp::getNeutralStates() { return zeroStates(*this, getComplex() ? 2 : 1); }
-int64_t SelectiveScanOp::getChunkSize(StringRef form) { return 1; }
+int64_t SelectiveScanOp::getChunkSize(StringRef form) { return form == "recurrent" ? 1 : 0; }
 SmallVector<StringRef> SelectiveScanOp::getForms() {
   SmallVector<StringRef> forms = {"recurrent"};
   if (convolvedInput(*this))
@@ -30,11 +30,15 @@ double SelectiveScanOp::getCost(StringRef form, ArrayRef<int64_t> sizes) {
     return rows * step;
   unsigned input = *convolvedInput(*this);
   for (int64_t d = 0; d < time; ++d)
-    if (llvm::any_of(llvm::seq<unsigned>(getInputs().size()),
-                     [&](unsigned i) { return i != input && indexingMaps(*this)[i].isFunctionOfDim(d); }))
+    if (isOfKernel(*this, input, d))
       kernels *= sizes[d];
   // Transforms of many short rows take twice what those of long_conv's model take.
   return kernels * step + 2 * transformCost(rows, sizes[time], sizes[time]);
+}
+
+bool ssm::isOfKernel(SelectiveScanOp op, unsigned input, int64_t dim) {
+  return llvm::any_of(llvm::seq<unsigned>(op.getInputs().size()),
+                      [&](unsigned i) { return i != input && indexingMaps(op)[i].isFunctionOfDim(dim); });
 }
 
 std::optional<unsigned> ssm::convolvedInput(SelectiveScanOp op) {

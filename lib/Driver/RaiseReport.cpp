@@ -11,9 +11,8 @@ using namespace ssm;
 static StringRef reasonOf(StringRef form, ArrayRef<std::pair<StringRef, double>> costs) {
   if (costs.size() == 1)
     return "the only one";
-  bool cheapest = llvm::all_of(costs, [&, own = llvm::find_if(costs, [&](auto &c) { return c.first == form; })](
-                                          auto &c) { return own != costs.end() && own->second <= c.second; });
-  return cheapest ? "the cheapest" : "asked for";
+  double least = llvm::min_element(costs, llvm::less_second())->second;
+  return llvm::is_contained(costs, std::pair(form, least)) ? "the cheapest" : "asked for";
 }
 
 static llvm::json::Value attributeValue(Attribute a) {

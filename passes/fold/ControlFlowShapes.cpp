@@ -326,7 +326,7 @@ LogicalResult Shapes::scanFirstDimension(onnx::ScanOp op) {
     if (carried + i >= op.getInputs().size())
       return op.emitError("scan_input_axes has too many entries");
     Value v = op.getInputs()[carried + i];
-    int64_t axis = wrapAxis(given, rank(v));
+    int64_t axis = normalAxis(given, rank(v));
     if (axis < 0 || axis >= rank(v))
       return op.emitError("scan input ") << i << " has no axis " << given;
     if (axis == 0)
@@ -395,7 +395,7 @@ LogicalResult Shapes::inferSteps(onnx::ScanOp op) {
     Dims d = onnx::getDimExprs(type), full;
     d.insert(d.begin(), length);
     auto axes = op.getScanOutputAxes().value_or(ArrayRef<int64_t>());
-    int64_t axis = i - carried < axes.size() ? wrapAxis(axes[i - carried], d.size()) : 0;
+    int64_t axis = i - carried < axes.size() ? normalAxis(axes[i - carried], d.size()) : 0;
     if (axis < 0 || axis >= (int64_t)d.size())
       return op.emitError("scan output ") << i - carried << " has no axis " << axes[i - carried];
     if (axis)

@@ -32,7 +32,7 @@ static FailureOr<SmallVector<int64_t>> axesOf(Operation *op, Shapes &s, unsigned
   for (int64_t a : *values) {
     if (a < -rank || a >= rank)
       return op->emitError("axis ") << a << " is out of range for rank " << rank;
-    axes.push_back(wrapAxis(a, rank));
+    axes.push_back(normalAxis(a, rank));
   }
   return axes;
 }
@@ -226,7 +226,7 @@ static LogicalResult slice(Operation *op, Shapes &s) {
 
 static LogicalResult concat(Operation *op, Shapes &s) {
   Dims d = s.dims(op->getOperand(0));
-  int64_t axis = wrapAxis(onnx::intAttr(op, "axis"), d.size());
+  int64_t axis = normalAxis(onnx::intAttr(op, "axis"), d.size());
   if (axis < 0 || axis >= (int64_t)d.size())
     return op->emitError("axis ") << axis << " is out of range";
   bool allKnown = d.size() == 1;
@@ -257,7 +257,7 @@ static LogicalResult concat(Operation *op, Shapes &s) {
 
 static LogicalResult split(Operation *op, Shapes &s) {
   Dims d = s.dims(op->getOperand(0));
-  int64_t axis = wrapAxis(onnx::intAttr(op, "axis"), d.size()), n = op->getNumResults();
+  int64_t axis = normalAxis(onnx::intAttr(op, "axis"), d.size()), n = op->getNumResults();
   if (axis < 0 || axis >= (int64_t)d.size())
     return op->emitError("axis is out of range");
   Dims sizes;
@@ -290,7 +290,7 @@ static LogicalResult split(Operation *op, Shapes &s) {
 
 static LogicalResult gather(Operation *op, Shapes &s) {
   Dims d = s.dims(op->getOperand(0)), i = s.dims(op->getOperand(1)), out;
-  int64_t axis = wrapAxis(onnx::intAttr(op, "axis"), d.size());
+  int64_t axis = normalAxis(onnx::intAttr(op, "axis"), d.size());
   if (axis < 0 || axis >= (int64_t)d.size())
     return op->emitError("axis is out of range");
   out.append(d.begin(), d.begin() + axis);
@@ -304,7 +304,7 @@ static LogicalResult gather(Operation *op, Shapes &s) {
     for (int64_t v : *c) {
       if (v < -(int64_t)k->size() || v >= (int64_t)k->size())
         return op->emitError("index ") << v << " is out of range";
-      part.push_back((*k)[wrapAxis(v, k->size())]);
+      part.push_back((*k)[normalAxis(v, k->size())]);
     }
     s.setKnown(op->getResult(0), part);
   }
@@ -483,8 +483,7 @@ void ssm::addMovementShapes(llvm::StringMap<ShapeRule> &rules) {
   };
   rules["Flatten"] = [](Operation *op, Shapes &s) -> LogicalResult {
     Dims d = s.dims(op->getOperand(0));
-    int64_t axis = onnx::intAttr(op, "axis", 1);
-    axis = axis < 0 ? axis + d.size() : axis;
+    int64_t axis = normalAxis(onnx::intAttr(op, "axis", 1), d.size());
     if (axis < 0 || axis > (int64_t)d.size())
       return op->emitError("axis is out of range");
     ArrayRef<AffineExpr> all(d);

@@ -1,6 +1,7 @@
 //===- NeuralShapes.cpp - shapes of contractions and reductions ------------===//
 // Products, reductions, normalisations, recurrent layers.
 //===----------------------------------------------------------------------===//
+#include "dialects/Onnx/Activations.h"
 #include "passes/fold/Shapes.h"
 
 using namespace mlir;
@@ -59,7 +60,7 @@ static LogicalResult reduction(Operation *op, Shapes &s) {
   SmallVector<int64_t> axes;
   bool keep = onnx::intAttr(op, "keepdims", 1);
   if (op->hasAttr("axis") || op->getNumOperands() < 2) {
-    axes.push_back(wrapAxis(onnx::intAttr(op, "axis"), d.size()));
+    axes.push_back(normalAxis(onnx::intAttr(op, "axis"), d.size()));
   } else if (!onnx::isNone(op->getOperand(1))) {
     auto k = s.elements(op, op->getOperand(1));
     if (failed(k))
@@ -75,7 +76,7 @@ static LogicalResult reduction(Operation *op, Shapes &s) {
       auto c = Shapes::asConstant(e);
       if (!c || *c < -(int64_t)d.size() || *c >= (int64_t)d.size())
         return op->emitError("an axis is out of range");
-      axes.push_back(wrapAxis(*c, d.size()));
+      axes.push_back(normalAxis(*c, d.size()));
     }
   }
   if (axes.empty() && !onnx::intAttr(op, "noop_with_empty_axes"))
@@ -107,11 +108,10 @@ static LogicalResult recurrent(Operation *op, Shapes &s) {
   Dims x = s.dims(op->getOperand(0)), r = s.dims(op->getOperand(2));
   if (x.size() != 3 || r.size() != 3)
     return op->emitError("X and R must have rank 3");
-  StringRef name = op->getName().stripDialect();
-  int64_t gates = name == "RNN" ? 1 : name == "GRU" ? 3 : 4;
+  int64_t gates = onnx::gatesOf(op);
   bool batchFirst = onnx::intAttr(op, "layout");
-  AffineExpr directions = s.constant(onnx::stringAttr(op, "direction") == "bidirectional" ? 2 : 1), hidden = r[2],
-             length = x[batchFirst ? 1 : 0], batch = x[batchFirst ? 0 : 1];
+  AffineExpr directions = s.constant(onnx::directionsOf(op)), hidden = r[2], length = x[batchFirst ? 1 : 0],
+             batch = x[batchFirst ? 0 : 1];
   Dims states = batchFirst ? Dims{batch, directions, hidden} : Dims{directions, batch, hidden};
   std::pair<StringRef, Dims> inputs[] = {{"X", x},
                                          {"W", {directions, hidden * gates, x[2]}},
@@ -205,7 +205,7 @@ static LogicalResult einsum(Operation *op, Shapes &s) {
 static LogicalResult normalisation(Operation *op, Shapes &s) {
   Dims d = s.dims(op->getOperand(0));
   s.set(op->getResult(0), d);
-  int64_t axis = wrapAxis(onnx::intAttr(op, "axis", -1), d.size());
+  int64_t axis = normalAxis(onnx::intAttr(op, "axis", -1), d.size());
   for (unsigned i = 1; i < op->getNumResults(); ++i) {
     Dims e = d;
     for (size_t k = axis; k < e.size(); ++k)

@@ -47,7 +47,7 @@ static Value positions(Operation *op, Shapes &s, Value flags) {
 static FailureOr<int64_t> sliceAxis(Operation *op, Value &x, Shapes &s) {
   int64_t axis = 0;
   if (op->hasAttr("axis"))
-    axis = wrapAxis(onnx::intAttr(op, "axis"), s.rank(x));
+    axis = normalAxis(onnx::intAttr(op, "axis"), s.rank(x));
   else
     x = s.make(op->getLoc(), "Reshape", {x, s.ints(op->getLoc(), {-1})}, s.element(x));
   if (axis < 0 || axis >= s.rank(x))
@@ -124,7 +124,7 @@ static LogicalResult oneHot(Operation *op, Shapes &s) {
   auto depth = s.elements(op, 1, 1);
   if (failed(depth))
     return failure();
-  int64_t axis = wrapAxis(onnx::intAttr(op, "axis", -1), d.size() + 1);
+  int64_t axis = normalAxis(onnx::intAttr(op, "axis", -1), d.size() + 1);
   if (axis < 0 || axis > (int64_t)d.size())
     return op->emitError("axis is out of range");
   d.insert(d.begin() + axis, (*depth)[0]);
@@ -137,7 +137,7 @@ static LogicalResult topK(Operation *op, Shapes &s) {
   auto k = s.elements(op, 1, 1);
   if (failed(k))
     return failure();
-  int64_t axis = wrapAxis(onnx::intAttr(op, "axis", -1), d.size());
+  int64_t axis = normalAxis(onnx::intAttr(op, "axis", -1), d.size());
   if (axis < 0 || axis >= (int64_t)d.size())
     return op->emitError("axis is out of range");
   // More than there is: an error at run time where it cannot be told now.

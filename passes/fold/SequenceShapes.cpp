@@ -81,7 +81,7 @@ void ssm::addSequenceShapes(llvm::StringMap<ShapeRule> &rules) {
     if (!t)
       return bindAll(op, s, sequenceElement(op->getOperand(0)));
     bool stack = onnx::intAttr(op, "new_axis");
-    int64_t rank = t.getRank() + stack, axis = wrapAxis(onnx::intAttr(op, "axis"), rank);
+    int64_t rank = t.getRank() + stack, axis = normalAxis(onnx::intAttr(op, "axis"), rank);
     SmallVector<int64_t> shape(t.getShape());
     if (stack)
       shape.insert(shape.begin() + axis, ShapedType::kDynamic);
@@ -91,7 +91,7 @@ void ssm::addSequenceShapes(llvm::StringMap<ShapeRule> &rules) {
   };
   rules["SplitToSequence"] = [=](Operation *op, Shapes &s) -> LogicalResult {
     auto t = cast<RankedTensorType>(op->getOperand(0).getType());
-    int64_t axis = wrapAxis(onnx::intAttr(op, "axis"), t.getRank());
+    int64_t axis = normalAxis(onnx::intAttr(op, "axis"), t.getRank());
     SmallVector<int64_t> shape(t.getShape());
     if (onnx::isNone(op->getOperand(1)) && !onnx::intAttr(op, "keepdims", 1))
       shape.erase(shape.begin() + axis);

@@ -152,7 +152,6 @@ Dims keptDims(Shapes &s, llvm::ArrayRef<mlir::AffineExpr> d, llvm::ArrayRef<mlir
 mlir::Type joinElements(mlir::Type x, mlir::Type y);
 /// Type that values of both types have, an optional where one of them is; null when there is none.
 mlir::Type joinValues(mlir::Type x, mlir::Type y);
-inline int64_t wrapAxis(int64_t axis, int64_t rank) { return axis < 0 ? axis + rank : axis; }
 
 } // namespace ssm
 #endif

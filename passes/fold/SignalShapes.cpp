@@ -15,7 +15,7 @@ static LogicalResult dft(Operation *op, Shapes &s) {
     axis = (*given)[0];
   }
   std::optional<int64_t> fixed = Shapes::asConstant(axis);
-  if (fixed && (wrapAxis(*fixed, d.size()) < 0 || wrapAxis(*fixed, d.size()) + 1 >= (int64_t)d.size()))
+  if (fixed && (normalAxis(*fixed, d.size()) < 0 || normalAxis(*fixed, d.size()) + 1 >= (int64_t)d.size()))
     return op->emitError("axis is out of range");
   AffineExpr length;
   if (!onnx::isNone(op->getOperand(1))) {

@@ -132,7 +132,7 @@ static LogicalResult resize(Operation *op, Shapes &s) {
   for (int64_t &axis : axes) {
     if (axis < -(int64_t)d.size() || axis >= (int64_t)d.size())
       return op->emitError("axis ") << axis << " is out of range";
-    axis = wrapAxis(axis, d.size());
+    axis = normalAxis(axis, d.size());
   }
   Value scales = op->getOperand(2), sizes = op->getOperand(3);
   auto empty = [&](Value v) {

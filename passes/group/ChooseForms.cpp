@@ -23,14 +23,18 @@ struct ChooseFormsPass : ssm::impl::ChooseFormsBase<ChooseFormsPass> {
       asked[kind] = form.str();
     }
     WalkResult result = getOperation().walk([&](SequenceMixerOpInterface mixer) {
-      StringRef form = asked.contains(mixer.getKind()) ? StringRef(asked[mixer.getKind()]) : StringRef();
+      auto choice = asked.find(mixer.getKind());
+      if (choice == asked.end()) {
+        setForm(mixer);
+        return WalkResult::advance();
+      }
       SmallVector<StringRef> known = mixer.getForms();
-      if (!form.empty() && !llvm::is_contained(known, form)) {
-        mixer.emitError("form '") << form << "' was asked for, but " << mixer.getKind() << " has only "
+      if (!llvm::is_contained(known, choice->second)) {
+        mixer.emitError("form '") << choice->second << "' was asked for, but " << mixer.getKind() << " has only "
                                   << llvm::join(known, ", ");
         return WalkResult::interrupt();
       }
-      setForm(mixer, form);
+      setForm(mixer, choice->second);
       return WalkResult::advance();
     });
     if (result.wasInterrupted())

@@ -4,6 +4,7 @@
 //===----------------------------------------------------------------------===//
 #include "dialects/Ssm/Mixers.h"
 #include "passes/group/Passes.h"
+#include "passes/raise/Tensors.h"
 
 using namespace mlir;
 using namespace ssm;
@@ -16,32 +17,10 @@ namespace ssm {
 namespace {
 constexpr int64_t kLongest = int64_t(1) << 30; // a bound for the search of a length
 
-Value number(OpBuilder &b, Location loc, int64_t n) {
-  auto scalar = RankedTensorType::get({}, b.getI64Type());
-  return onnx::ConstantOp::create(b, loc, scalar, cast<ElementsAttr>(DenseElementsAttr::get(scalar, n)));
-}
-
-/// A size as a tensor.
-Value dim(OpBuilder &b, Location loc, AffineExpr size) {
-  unsigned symbols = 0;
-  size.walk([&](AffineExpr part) {
-    if (auto s = dyn_cast<AffineSymbolExpr>(part))
-      symbols = std::max(symbols, s.getPosition() + 1);
-  });
-  auto scalar = RankedTensorType::get({}, b.getI64Type());
-  return onnx::DimsOp::create(b, loc, scalar, AffineMapAttr::get(AffineMap::get(0, symbols, size)));
-}
-
 /// 1 in the first step and 0 in all others.
-Value impulse(OpBuilder &b, Location loc, AffineExpr length, Type element) {
-  auto make = [&](StringRef name, ValueRange operands, Type elements, ArrayRef<NamedAttribute> attributes = {}) {
-    OperationState state(loc, name, operands, onnx::withDims(elements, length), attributes);
-    return b.create(state)->getResult(0);
-  };
-  Value time = make("onnx.Range", {number(b, loc, 0), dim(b, loc, length), number(b, loc, 1)}, b.getI64Type());
-  Value first = make("onnx.Equal", {time, number(b, loc, 0)}, b.getI1Type());
-  int64_t code = element.isF64() ? 11 : 1; // TensorProto.DataType
-  return make("onnx.Cast", first, element, b.getNamedAttr("to", IntegerAttr::get(b.getIntegerType(64, true), code)));
+Value impulse(Tensors &t, AffineExpr length, Type element) {
+  Value isFirst = t.make("Equal", {t.range(length), t.integer(0)}, onnx::withDims(t.b.getI1Type(), length));
+  return t.cast(isFirst, element);
 }
 
 struct ConvolveScansPass : ssm::impl::ConvolveScansBase<ConvolveScansPass> {
@@ -60,16 +39,15 @@ struct ConvolveScansPass : ssm::impl::ConvolveScansBase<ConvolveScansPass> {
   /// A scan whose length only run time knows: the recurrence where it costs less. Gives the scan that is convolved.
   static SelectiveScanOp branched(SelectiveScanOp op) {
     OpBuilder b(op);
-    Location loc = op.getLoc();
+    Tensors t{b, op.getLoc()};
     // Costs are smooth enough that the first power of two at which they cross is where they do.
     int64_t least = 2;
     while (least < kLongest && formFor(op, least) != "convolution")
       least *= 2;
-    Value enough = b.create(OperationState(loc, "onnx.GreaterOrEqual",
-                                           {dim(b, loc, iterationSizes(op)[op.getTimeDim()]), number(b, loc, least)},
-                                           RankedTensorType::get({}, b.getI1Type())))
-                       ->getResult(0);
-    OperationState state(loc, onnx::IfOp::getOperationName(), enough, op.getOutput().getType());
+    AffineExpr length = iterationSizes(op)[op.getTimeDim()];
+    Value enough =
+        t.make("GreaterOrEqual", {t.size(length), t.integer(least)}, RankedTensorType::get({}, b.getI1Type()));
+    OperationState state(t.loc, onnx::IfOp::getOperationName(), enough, op.getOutput().getType());
     for (unsigned i = 0; i < 2; ++i)
       state.addRegion()->emplaceBlock();
     Operation *branch = b.create(state);
@@ -81,7 +59,7 @@ struct ConvolveScansPass : ssm::impl::ConvolveScansBase<ConvolveScansPass> {
     for (auto [region, scan] : {std::pair<unsigned, SelectiveScanOp>{0, op}, {1, recurrent}}) {
       b.setInsertionPointToEnd(&branch->getRegion(region).front());
       b.insert(scan);
-      onnx::YieldOp::create(b, loc, scan.getOutput());
+      onnx::YieldOp::create(b, t.loc, scan.getOutput());
     }
     return op;
   }
@@ -89,6 +67,7 @@ struct ConvolveScansPass : ssm::impl::ConvolveScansBase<ConvolveScansPass> {
   static void convolve(SelectiveScanOp op) {
     OpBuilder b(op);
     Location loc = op.getLoc();
+    Tensors t{b, loc};
     unsigned input = *convolvedInput(op), dims = numIterationDims(op), time = op.getTimeDim();
     SmallVector<AffineMap> maps = indexingMaps(op);
     SmallVector<AffineExpr> sizes = iterationSizes(op);
@@ -98,10 +77,8 @@ struct ConvolveScansPass : ssm::impl::ConvolveScansBase<ConvolveScansPass> {
     SmallVector<AffineExpr> kernelDims(dims), convDims(dims), kernelAxes, convAxes, kernelSizes;
     unsigned kept = 0;
     for (unsigned d = 0; d < dims; ++d) {
-      bool isKept = d >= time || llvm::any_of(llvm::seq<unsigned>(op.getInputs().size()),
-                                              [&](unsigned i) { return i != input && maps[i].isFunctionOfDim(d); });
       convDims[d] = b.getAffineDimExpr(d);
-      if (!isKept)
+      if (d < time && !isOfKernel(op, input, d))
         continue;
       kernelDims[d] = b.getAffineDimExpr(kept++);
       if (d > time)
@@ -113,7 +90,7 @@ struct ConvolveScansPass : ssm::impl::ConvolveScansBase<ConvolveScansPass> {
     SmallVector<AffineMap> kernelMaps;
     SmallVector<Value> inputs(op.getInputs());
     Block &producer = op.getProducer().front();
-    inputs[input] = impulse(b, loc, sizes[time], producer.getArgument(input).getType());
+    inputs[input] = impulse(t, sizes[time], producer.getArgument(input).getType());
     for (unsigned i = 0; i < inputs.size(); ++i)
       kernelMaps.push_back((i == input ? timeOnly : maps[i]).replaceDimsAndSymbols(kernelDims, {}, kept, 0));
     kernelMaps.push_back(AffineMap::get(kept, 0, kernelAxes, b.getContext()));

@@ -276,8 +276,7 @@ void GraphLowering::emitParts(Operation *op) {
   bool joins = op->getName().stripDialect() == "Concat";
   Value whole = joins ? op->getResult(0) : op->getOperand(0);
   auto type = cast<RankedTensorType>(whole.getType());
-  int64_t axis = onnx::intAttr(op, "axis");
-  axis = axis < 0 ? axis + type.getRank() : axis;
+  int64_t axis = normalAxis(onnx::intAttr(op, "axis"), type.getRank());
   SmallVector<AffineExpr> dims = onnx::getDimExprs(type);
   auto product = [&](ArrayRef<AffineExpr> of) {
     Value n = h.constant(1);

@@ -101,9 +101,9 @@ void normalise(onnx::ScanOp op) {
   parts.outAxes = list("scan_output_axes", outputs);
   parts.outDirections = list("scan_output_directions", outputs);
   for (auto [axis, v] : llvm::zip(parts.inAxes, parts.scanned))
-    axis += axis < 0 ? typeOf(v).getRank() : 0;
+    axis = normalAxis(axis, typeOf(v).getRank());
   for (auto [axis, r] : llvm::zip(parts.outAxes, op->getResults().drop_front(carried)))
-    axis += axis < 0 ? typeOf(r).getRank() : 0;
+    axis = normalAxis(axis, typeOf(r).getRank());
   auto zero = [](int64_t axis) { return axis == 0; };
   if (llvm::all_of(parts.inAxes, zero) && llvm::all_of(parts.outAxes, zero))
     return;

@@ -93,8 +93,5 @@ private:
   llvm::DenseMap<mlir::Value, mlir::Value> destinations;
 };
 
-/// Normal form of an axis attribute.
-inline int64_t normalAxis(int64_t axis, int64_t rank) { return axis < 0 ? axis + rank : axis; }
-
 } // namespace ssm
 #endif

@@ -110,8 +110,8 @@ Value Recurrent::bias(Scalar &s, int64_t d, Value row) {
 }
 
 Value Recurrent::emitDirection(int64_t d, bool reverse, Value y) {
-  int64_t gates = cell == Cell::Rnn ? 1 : cell == Cell::Gru ? 3 : 4;
-  const onnx::Activation *act = &activations[d * (cell == Cell::Rnn ? 1 : cell == Cell::Gru ? 2 : 3)];
+  int64_t gates = onnx::gatesOf(op);
+  const onnx::Activation *act = &activations[d * activations.size() / onnx::directionsOf(op)];
   auto initial = [&](Tensor from) {
     return e.generate(state, [&](Scalar &s, ValueRange i) -> Value {
       if (!from)
@@ -252,8 +252,8 @@ LogicalResult Recurrent::lower() {
   panels = (bool)packed;
   columns = packed ? getAffineConstantExpr(packed.getInt(), op->getContext()) : onnx::getDimExpr(r.type, 1);
   StringRef direction = onnx::stringAttr(op, "direction", "forward");
-  int64_t directions = direction == "bidirectional" ? 2 : 1;
-  auto found = onnx::activationsOf(op, directions);
+  int64_t directions = onnx::directionsOf(op);
+  auto found = onnx::activationsOf(op);
   if (failed(found))
     return failure();
   activations = *found;

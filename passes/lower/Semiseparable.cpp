@@ -256,9 +256,8 @@ void Semiseparable::scalarGates(Value first) {
     Values at = atTime(l.add(first, t));
     Value before = l.scratchLoad(scale.offset), input = l.toState(l.load(gate, at));
     Value carried = decay ? arith::AddFOp::create(b, before, l.toState(l.load(decay, at))).getResult() : before;
-    if (decay && !initial) {
+    if (decay && !initial)
       carried = arith::SelectOp::create(b, l.isZero(l.add(first, t)), before, carried);
-    }
     Value bound = arith::MaximumFOp::create(b, carried, input);
     // Nothing has come in yet: the state is zero and stays so.
     Value empty = arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, bound, nothing);

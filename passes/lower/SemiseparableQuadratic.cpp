@@ -102,9 +102,8 @@ void Quadratic::packGates() {
     Value input = l.toState(l.load(gate, at)), carried = now[0];
     if (decay)
       carried = arith::AddFOp::create(b, carried, l.toState(l.load(decay, at)));
-    if (decay && !initial) { // the first decay is of nothing
+    if (decay && !initial) // the first decay is of nothing
       carried = arith::SelectOp::create(b, l.isZero(t), now[0], carried);
-    }
     Value bound = arith::MaximumFOp::create(b, carried, input);
     Value empty = arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, bound, nothing);
     auto factor = [&](Value x) -> Value {

@@ -24,16 +24,6 @@ static Value create(OpBuilder &b, Location loc, StringRef name, ValueRange opera
   return b.create(state)->getResult(0);
 }
 
-/// The same numbers in another float type.
-static Value converted(OpBuilder &b, Location loc, Value v, Type element) {
-  auto type = cast<RankedTensorType>(v.getType());
-  if (type.getElementType() == element)
-    return v;
-  int64_t code = element.isF64() ? 11 : element.isF16() ? 10 : element.isBF16() ? 16 : 1;
-  return create(b, loc, "Cast", {v}, onnx::withDims(element, onnx::getDimExprs(type)),
-                b.getNamedAttr("to", IntegerAttr::get(b.getIntegerType(64, true), code)));
-}
-
 Value AttentionSink::arranged(OpBuilder &b, Location loc, Value v, ArrayRef<unsigned> from, ArrayRef<unsigned> to) {
   auto type = cast<RankedTensorType>(v.getType());
   SmallVector<AffineExpr> dims = onnx::getDimExprs(type), moved, sizes;
@@ -71,7 +61,7 @@ void AttentionSink::build(OpBuilder &b, Location loc, Value logSumExp) {
       }
     Type own = getElementTypeOrSelf(operand->tensor.getType());
     Value v = reshapeTo(b, loc, operand->tensor, onnx::withDims(own, sizes));
-    sink = arranged(b, loc, converted(b, loc, v, element), axes, rows);
+    sink = arranged(b, loc, castTo(b, loc, v, element), axes, rows);
   }
   Value less = create(b, loc, "Sub", {logSumExp, sink}, type);
   factor = create(b, loc, "Sigmoid", {less}, type);
@@ -79,6 +69,6 @@ void AttentionSink::build(OpBuilder &b, Location loc, Value logSumExp) {
 
 Value AttentionSink::scale(OpBuilder &b, Location loc, Value v, ArrayRef<unsigned> axes) {
   auto type = cast<RankedTensorType>(v.getType());
-  Value f = converted(b, loc, arranged(b, loc, factor, rows, axes), type.getElementType());
+  Value f = castTo(b, loc, arranged(b, loc, factor, rows, axes), type.getElementType());
   return create(b, loc, "Mul", {v, f}, type);
 }

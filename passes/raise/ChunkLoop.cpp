@@ -14,12 +14,6 @@ using namespace ssm;
 static RankedTensorType typeOf(Value v) { return dyn_cast<RankedTensorType>(v.getType()); }
 static StringRef nameOf(Operation *op) { return op->getName().stripDialect(); }
 
-static bool refersTo(AffineExpr e, AffineExpr part) {
-  bool found = false;
-  e.walk([&](AffineExpr p) { found |= p == part; });
-  return found;
-}
-
 namespace {
 /// A part of an output that is a recurrence.
 struct Part {
@@ -43,7 +37,6 @@ private:
   std::optional<Part> match(ExprRef e, LoopCarry &carry, ArrayRef<AffineExpr> dims);
   ExprRef apart(ExprRef e, int depth);
   llvm::SmallSetVector<LoopCarry *, 2> carriesOf(ExprRef e);
-  Value placeholder(ArrayRef<AffineExpr> dims, Type element);
 
   Operation *loop;
   Exprs &x;
@@ -60,16 +53,6 @@ llvm::SmallSetVector<LoopCarry *, 2> ChunkLoop::carriesOf(ExprRef e) {
       if (r->source == c.state)
         out.insert(&c);
   return out;
-}
-
-Value ChunkLoop::placeholder(ArrayRef<AffineExpr> dims, Type element) {
-  OpBuilder b(loop);
-  ExprWriter w(x, b, loop->getLoc());
-  SmallVector<AffineExpr> sizes;
-  for (AffineExpr d : dims)
-    sizes.push_back(x.sizeOf(d));
-  Value none = onnx::NoValueOp::create(b, loop->getLoc(), b.getNoneType());
-  return w.create("ConstantOfShape", {none}, onnx::withDims(element, sizes));
 }
 
 /// The expression, over `dims` with the step, as a chunk of the recurrence of this state.
@@ -108,12 +91,14 @@ ExprRef ChunkLoop::apart(ExprRef e, int depth) {
   if (carries.empty())
     return e;
   if (carries.size() == 1) {
+    auto sizeOf = [&](AffineExpr d) { return x.sizeOf(d); };
     Indices dims = {form.step};
     for (AffineExpr i : x.freeIterators(e))
       if (i != form.step)
         dims.push_back(i);
     if (auto part = match(e, *carries[0], dims)) {
-      part->output = placeholder(dims, e->type);
+      OpBuilder b(loop);
+      part->output = ExprWriter(x, b, loop->getLoc()).placeholder(llvm::map_to_vector(dims, sizeOf), e->type);
       parts.push_back(*part);
       return found[e] = x.read(part->output, dims);
     }
@@ -242,7 +227,8 @@ bool ssm::raiseLoopOfChunks(Operation *loop, SymbolMap &sizes) {
   SymbolMap known;
   for (LoopOutput &output : form->outputs)
     for (auto [d, size] : llvm::zip(output.dims, onnx::getDimExprs(typeOf(output.result))))
-      if (isa<AffineSymbolExpr>(size) && x.sizeOf(d) != size && !refersTo(x.sizeOf(d), size))
+      if (auto symbol = dyn_cast<AffineSymbolExpr>(size);
+          symbol && !x.sizeOf(d).isFunctionOfSymbol(symbol.getPosition()))
         known[size] = x.sizeOf(d);
   if (!known.empty()) {
     replaceSymbols(loop->getParentOfType<func::FuncOp>(), known);

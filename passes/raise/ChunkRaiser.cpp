@@ -38,7 +38,6 @@ private:
   void findTrimmed();
   ExprRef overTime(ExprRef e, AffineExpr chunk, AffineExpr position);
   bool padsNeutrally(AffineExpr length);
-  Value placeholder(ArrayRef<AffineExpr> dims, Type element);
   AffineExpr full() const { return x.simplified(place.total ? place.total : x.sizeOf(place.chunk) * x.sizeOf(tau)); }
   /// The time of an element of the output.
   AffineExpr timeAt(ArrayRef<AffineExpr> indices) const {
@@ -59,11 +58,6 @@ private:
   AffineExpr cut; // length without padding, where all readers drop it
 };
 } // namespace
-
-Value Joiner::placeholder(ArrayRef<AffineExpr> dims, Type element) {
-  Value none = onnx::NoValueOp::create(b, w.loc, b.getNoneType());
-  return w.create("ConstantOfShape", {none}, onnx::withDims(element, dims));
-}
 
 /// An expression over the chunk and the position as one over time; movement is looked through again.
 ExprRef Joiner::overTime(ExprRef e, AffineExpr chunk, AffineExpr position) {
@@ -179,16 +173,16 @@ bool Joiner::run(SymbolMap &sizes, std::string &why) {
       return refuse("an operand of a chunked recurrence is computed where it cannot be read");
 
   w.b.setInsertionPoint(place.before);
-  carry.state = placeholder(onnx::getDimExprs(onnx::withDims(type,
-                                                             [&] {
-                                                               SmallVector<AffineExpr> dims;
-                                                               for (AffineExpr d : carry.dims)
-                                                                 dims.push_back(x.sizeOf(d));
-                                                               return dims;
-                                                             }())),
-                            type);
-  carry.updated = placeholder(onnx::getDimExprs(typeOf(carry.state)), type);
-  Value final = finals ? placeholder(onnx::getDimExprs(typeOf(carry.state)), type) : Value();
+  carry.state = w.placeholder(onnx::getDimExprs(onnx::withDims(type,
+                                                               [&] {
+                                                                 SmallVector<AffineExpr> dims;
+                                                                 for (AffineExpr d : carry.dims)
+                                                                   dims.push_back(x.sizeOf(d));
+                                                                 return dims;
+                                                               }())),
+                              type);
+  carry.updated = w.placeholder(onnx::getDimExprs(typeOf(carry.state)), type);
+  Value final = finals ? w.placeholder(onnx::getDimExprs(typeOf(carry.state)), type) : Value();
   // After the step.
   auto decayed = [&](const DenseMap<AffineExpr, AffineExpr> &names) {
     Indices where;
@@ -243,7 +237,7 @@ bool Joiner::run(SymbolMap &sizes, std::string &why) {
   SmallVector<AffineExpr> outSizes;
   for (AffineExpr d : output.dims)
     outSizes.push_back(x.sizeOf(d));
-  output.result = placeholder(outSizes, type);
+  output.result = w.placeholder(outSizes, type);
   loop.anchor = output.result.getDefiningOp();
   loop.step = t;
   loop.nodes = place.nodes;

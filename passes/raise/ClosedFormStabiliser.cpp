@@ -241,9 +241,7 @@ Value ClosedFormWriter::unscaled(Operation *mixer, ArrayRef<unsigned> outer, Arr
                                  int64_t width, ArrayRef<Factor> after, ArrayRef<Factor> quotients) {
   Value out = mixer->getResult(0), log = mixer->getResults().back();
   SmallVector<AffineExpr> sizes = onnx::getDimExprs(cast<RankedTensorType>(log.getType()));
-  if (getElementTypeOrSelf(log.getType()) != element)
-    log = make("Cast", log, onnx::withDims(element, sizes),
-               b.getNamedAttr("to", IntegerAttr::get(b.getIntegerType(64, true), element.isF16() ? 10 : 16)));
+  log = castTo(b, loc, log, element);
   // Exponents at t mostly undo the scale: the stabiliser wholly.
   Value rest = log;
   bool cancelled = false;

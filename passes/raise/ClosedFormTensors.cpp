@@ -81,11 +81,7 @@ Value ClosedFormWriter::aligned(const Factor &f, ArrayRef<unsigned> over) {
   for (unsigned it : over)
     sizes.push_back(llvm::is_contained(parts, it) ? size(it) : b.getAffineConstantExpr(1));
   v = reshapeTo(b, loc, v, onnx::withDims(type, sizes));
-  if (type != element) {
-    int to = element.isF64() ? 11 : element.isF32() ? 1 : element.isF16() ? 10 : 16;
-    v = make("Cast", v, onnx::withDims(element, sizes),
-             b.getNamedAttr("to", IntegerAttr::get(b.getIntegerType(64, true), to)));
-  }
+  v = castTo(b, loc, v, element);
   if (f.kind == Factor::Exponential) {
     if (f.coefficient != 1)
       v = make("Mul", {v, number(f.coefficient)}, v.getType());

@@ -102,7 +102,7 @@ bool Convolution::follow(Element e, const Subscript &moving, bool padded, Source
       continue;
     }
     int64_t axis = name == "Concat" ? onnx::intAttr(op, "axis") : -1;
-    if (name == "Concat" && (size_t)(axis < 0 ? axis + e.at.size() : axis) == at) {
+    if (name == "Concat" && normalAxis(axis, e.at.size()) == (int64_t)at) {
       auto isZero = [&](Value v) { return reader.number(reader.root({v, e.at})) == 0.0; };
       std::optional<unsigned> data;
       for (unsigned k = 0; k < op->getNumOperands(); ++k)
@@ -179,17 +179,13 @@ static IntegerAttr signedAttr(OpBuilder &b, int64_t v) { return IntegerAttr::get
 
 /// An integer vector over sizes.
 static Value sizeList(OpBuilder &b, Location loc, ArrayRef<AffineExpr> values) {
-  int64_t symbols = 0;
+  SmallVector<int64_t> known;
   for (AffineExpr e : values)
-    e.walk([&](AffineExpr part) {
-      if (auto s = dyn_cast<AffineSymbolExpr>(part))
-        symbols = std::max<int64_t>(symbols, s.getPosition() + 1);
-    });
-  auto map = AffineMap::get(0, symbols, values, b.getContext());
-  if (map.isConstant())
-    return integerList(b, loc, map.getConstantResults());
-  auto type = RankedTensorType::get({(int64_t)values.size()}, b.getI64Type());
-  return onnx::DimsOp::create(b, loc, type, AffineMapAttr::get(map));
+    if (auto c = dyn_cast<AffineConstantExpr>(e))
+      known.push_back(c.getValue());
+  if (known.size() == values.size())
+    return integerList(b, loc, known);
+  return onnx::sizesOf(b, loc, values, RankedTensorType::get({(int64_t)values.size()}, b.getI64Type()));
 }
 
 bool Convolution::alignInput(OpBuilder &b, Location loc, const Subscript &delay, Operand &input) {

@@ -200,7 +200,7 @@ std::optional<Element> ElementReader::slice(Operation *op, const Element &e) {
     auto axis = axes[i].constant(), step = steps[i].constant(), from = (*starts)[i].constant();
     if (!axis || !step || *step == 0)
       return std::nullopt;
-    int64_t a = *axis < 0 ? *axis + d.size() : *axis;
+    int64_t a = normalAxis(*axis, d.size());
     Subscript n = d[a], start;
     if (out[a].is(1) && n.is(1)) {
       start = 0;
@@ -280,8 +280,7 @@ std::optional<Element> ElementReader::throughView(const Element &e) {
   if (name == "Slice")
     return slice(op, e);
   if (name == "Split") {
-    int64_t axis = onnx::intAttr(op, "axis");
-    axis = axis < 0 ? axis + to.size() : axis;
+    int64_t axis = normalAxis(onnx::intAttr(op, "axis"), to.size());
     Element r{x, e.at};
     for (Value part : op->getResults()) {
       if (part == e.tensor)
@@ -290,8 +289,7 @@ std::optional<Element> ElementReader::throughView(const Element &e) {
     }
   }
   if (name == "Concat") {
-    int64_t axis = onnx::intAttr(op, "axis");
-    axis = axis < 0 ? axis + to.size() : axis;
+    int64_t axis = normalAxis(onnx::intAttr(op, "axis"), to.size());
     Subscript at = e.at[axis];
     for (Value part : op->getOperands()) {
       Subscript n = dims(part)[axis];
@@ -307,8 +305,7 @@ std::optional<Element> ElementReader::throughView(const Element &e) {
   if (name == "Gather") {
     auto values = integers(op->getOperand(1));
     auto from = dims(x), index = dims(op->getOperand(1));
-    int64_t axis = onnx::intAttr(op, "axis");
-    axis = axis < 0 ? axis + from.size() : axis;
+    int64_t axis = normalAxis(onnx::intAttr(op, "axis"), from.size());
     if (!values || values->empty() || index.size() > 1)
       return std::nullopt;
     for (Subscript &v : *values)

@@ -47,15 +47,7 @@ bool Terms::follows(AffineExpr c, ArrayRef<AffineExpr> conditions) {
 
 /// An element of what a Pad or Concat moves, looked through; null where that gives nothing new.
 ExprRef Terms::shifted(ExprRef read) {
-  Operation *op = read->source.getDefiningOp();
-  auto before = x.expands;
-  x.expands = [&](Operation *other) { return other == op; };
-  ExprRef r = x.definition(read->source, read->indices);
-  x.expands = before;
-  if (r == read || (r->kind == Expr::Kind::Read && r->source == read->source))
-    return nullptr;
-  opened.insert(op);
-  return r;
+  return lookThrough(read, [](Operation *) { return false; });
 }
 
 /// A sum of something over positions, from `low` on and before `high`.
@@ -235,13 +227,15 @@ bool Terms::takeExponent(Term &t, ExprRef e, double coefficient, int depth) {
   }
   case Expr::Kind::Read:
     // What is before a position is the sum moved by one.
-    if (start && isName(e->source.getDefiningOp(), {"Pad", "Concat"}))
-      if (ExprRef inner = shifted(e); inner && inner->kind == Expr::Kind::Select)
+    if (start && isName(e->source.getDefiningOp(), {"Pad", "Concat"})) {
+      ExprRef inner = shifted(e);
+      if (inner && inner->kind == Expr::Kind::Select)
         return takeExponent(t, inner, coefficient, depth - 1) || leave();
-      else if (inner && inner->kind == Expr::Kind::Read)
+      if (inner && inner->kind == Expr::Kind::Read)
         return takeExponent(t, inner, coefficient, depth - 1);
-      else if (inner && inner->isConstant(0))
+      if (inner && inner->isConstant(0))
         return true;
+    }
     if (isName(e->source.getDefiningOp(), {"CumSum", "ReduceSum", "MatMul", "Einsum"})) {
       ExprRef inner = definition(e);
       bool running = start && inner && isName(e->source.getDefiningOp(), {"CumSum"});

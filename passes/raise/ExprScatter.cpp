@@ -26,8 +26,7 @@ ExprRef Exprs::expandScatter(Operation *op, ArrayRef<AffineExpr> indices) {
                                              : AffineExpr();
   };
   if (elements) {
-    int64_t axis = onnx::intAttr(op, "axis");
-    axis += axis < 0 ? indices.size() : 0;
+    int64_t axis = normalAxis(onnx::intAttr(op, "axis"), indices.size());
     for (size_t i = 0; i < indices.size(); ++i)
       if ((int64_t)i != axis && whichDims[i] != dataDims[i])
         return nullptr;

@@ -26,19 +26,16 @@ Value ExprWriter::constantInts(ArrayRef<int64_t> values) {
 
 Value ExprWriter::sizeVector(ArrayRef<AffineExpr> sizes) {
   SmallVector<int64_t> known;
-  unsigned symbols = 0;
-  for (AffineExpr e : sizes) {
+  for (AffineExpr e : sizes)
     if (auto c = dyn_cast<AffineConstantExpr>(e))
       known.push_back(c.getValue());
-    e.walk([&](AffineExpr part) {
-      if (auto s = dyn_cast<AffineSymbolExpr>(part))
-        symbols = std::max(symbols, s.getPosition() + 1);
-    });
-  }
   if (known.size() == sizes.size())
     return constantInts(known);
-  auto type = RankedTensorType::get({(int64_t)sizes.size()}, b.getI64Type());
-  return onnx::DimsOp::create(b, loc, type, AffineMapAttr::get(AffineMap::get(0, symbols, sizes, b.getContext())));
+  return onnx::sizesOf(b, loc, sizes, RankedTensorType::get({(int64_t)sizes.size()}, b.getI64Type()));
+}
+
+Value ExprWriter::placeholder(ArrayRef<AffineExpr> dims, Type element) {
+  return create("ConstantOfShape", {none()}, onnx::withDims(element, dims));
 }
 
 Value ExprWriter::floatConstant(double value, Type element) {

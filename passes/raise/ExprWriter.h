@@ -35,6 +35,8 @@ public:
   mlir::Value constantInts(llvm::ArrayRef<int64_t> values);
   /// An integer vector of sizes; a constant when all are.
   mlir::Value sizeVector(llvm::ArrayRef<mlir::AffineExpr> sizes);
+  /// Stands for a tensor that is made later.
+  mlir::Value placeholder(llvm::ArrayRef<mlir::AffineExpr> dims, mlir::Type element);
   mlir::Value floatConstant(double value, mlir::Type element);
   mlir::Value reshape(mlir::Value v, llvm::ArrayRef<mlir::AffineExpr> dims);
   mlir::Value expand(mlir::Value v, llvm::ArrayRef<mlir::AffineExpr> dims);

@@ -5,6 +5,7 @@
 // mixers read may depend on what an earlier one gives but that state. Each mixer is looked at once, at the cost of what
 // follows it.
 //===----------------------------------------------------------------------===//
+#include "dialects/Ssm/Mixers.h"
 #include "mlir/Analysis/TopologicalSortUtils.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/OperationSupport.h"
@@ -51,9 +52,7 @@ private:
 static SequenceMixerOpInterface mixer(Operation *op) { return cast<SequenceMixerOpInterface>(op); }
 static bool isJoinable(Operation *op) { return isa<SelectiveScanOp, SemiseparableOp>(op); }
 
-static AffineMap mapOf(Operation *op, unsigned place) {
-  return cast<AffineMapAttr>(op->getAttrOfType<ArrayAttr>("indexing_maps")[place]).getValue();
-}
+static AffineMap mapOf(Operation *op, unsigned place) { return indexingMaps(op)[place]; }
 
 /// The states that an op starts with are its last operands.
 static unsigned numInputs(Operation *op) { return op->getNumOperands() - mixer(op).getInitialStates().size(); }
@@ -241,12 +240,12 @@ void Joiner::joinReaders(Value output, size_t count) {
     if (op.getName().stripDialect() != "Concat" || op.getNumOperands() != count ||
         !isa<RankedTensorType>(op.getResult(0).getType()))
       continue;
-    int64_t rank = typeOf(op.getResult(0)).getRank(), axis = onnx::intAttr(&op, "axis");
+    int64_t axis = normalAxis(onnx::intAttr(&op, "axis"), typeOf(op.getResult(0)).getRank());
     Indices dims = x.iterators(onnx::getDimExprs(typeOf(op.getOperand(0))));
     ExprRef first = x.at(op.getOperand(0), dims);
     if (first->kind != Expr::Kind::Read || first->source != output)
       continue;
-    ExprRef whole = together(SmallVector<Value>(op.getOperands()), axis < 0 ? axis + rank : axis, dims);
+    ExprRef whole = together(SmallVector<Value>(op.getOperands()), axis, dims);
     if (!whole)
       continue;
     OpBuilder b(&op);

@@ -65,8 +65,7 @@ void LengthChoice::make(AffineExpr length, int64_t most) {
   OpBuilder b(block, std::next(last->getIterator()));
   Location loc = last->getLoc();
   auto integer = RankedTensorType::get({}, b.getI64Type());
-  Value size = onnx::DimsOp::create(b, loc, integer,
-                                    AffineMap::get(0, cast<AffineSymbolExpr>(length).getPosition() + 1, length)),
+  Value size = onnx::sizesOf(b, loc, length, integer),
         bound = onnx::ConstantOp::create(b, loc, integer, DenseElementsAttr::get(integer, most));
   OperationState test(loc, "onnx.LessOrEqual", {size, bound}, {RankedTensorType::get({}, b.getI1Type())});
   OperationState state(loc, "onnx.If", {b.create(test)->getResult(0)}, types);

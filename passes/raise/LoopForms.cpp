@@ -373,18 +373,18 @@ std::optional<LoopForm> Former::run(ArrayRef<Value> values) {
     Operation *join = moved->source.getDefiningOp();
     if (join->getName().getStringRef() != "onnx.Concat" || join->getNumOperands() > kMostParts)
       return;
-    int64_t axis = onnx::intAttr(join, "axis"), rank = moved->indices.size();
-    axis += axis < 0 ? rank : 0;
+    int64_t axis = normalAxis(onnx::intAttr(join, "axis"), moved->indices.size());
     int64_t over = whole.order[axis];
     SmallVector<std::pair<Value, Updated>> pieces;
     for (auto [i, piece] : llvm::enumerate(join->getOperands())) {
       Indices at(moved->indices);
       at[axis] = x.number(0);
-      auto known = over >= 0 && typeOf(piece).getDimSize(axis) == 1 ? updatedBy(x.at(piece, at), carry, over) : std::nullopt;
+      ExprRef element = x.at(piece, at);
+      auto known = over >= 0 && typeOf(piece).getDimSize(axis) == 1 ? updatedBy(element, carry, over) : std::nullopt;
       if (!known)
         return;
       known->piecesOver = over, known->piece = i;
-      pieces.emplace_back(x.at(piece, at)->source, *known);
+      pieces.emplace_back(element->source, *known);
     }
     updatedIn.insert(pieces.begin(), pieces.end());
   };

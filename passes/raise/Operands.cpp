@@ -112,6 +112,16 @@ Value ssm::reshapeTo(OpBuilder &b, Location loc, Value v, RankedTensorType type)
   return b.create(state)->getResult(0);
 }
 
+Value ssm::castTo(OpBuilder &b, Location loc, Value v, Type element) {
+  auto type = cast<RankedTensorType>(v.getType());
+  if (type.getElementType() == element)
+    return v;
+  int64_t to = element.isF32() ? 1 : element.isF16() ? 10 : element.isF64() ? 11 : 16; // TensorProto.DataType
+  OperationState state(loc, "onnx.Cast", v, {onnx::withDims(element, onnx::getDimExprs(type))},
+                       b.getNamedAttr("to", IntegerAttr::get(b.getIntegerType(64, true), to)));
+  return b.create(state)->getResult(0);
+}
+
 Value ssm::materialise(OpBuilder &b, Location loc, IndexSpace &space, const Operand &operand,
                        ArrayRef<unsigned> required, const IteratorDims &dims, AffineMap &map) {
   SmallVector<AffineExpr> sizes, exprs;

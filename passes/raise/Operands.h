@@ -43,6 +43,8 @@ mlir::RankedTensorType resultTypeOf(IndexSpace &space, mlir::Type element, const
                                     mlir::MLIRContext *context);
 /// The same elements under another type.
 mlir::Value reshapeTo(mlir::OpBuilder &b, mlir::Location loc, mlir::Value v, mlir::RankedTensorType type);
+/// The same numbers in a float type.
+mlir::Value castTo(mlir::OpBuilder &b, mlir::Location loc, mlir::Value v, mlir::Type element);
 
 /// Elements of a constant of numbers.
 std::optional<std::vector<double>> numbersOf(mlir::ElementsAttr value);

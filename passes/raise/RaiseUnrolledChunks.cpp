@@ -312,8 +312,7 @@ bool Unrolled::hasAllElements() {
 }
 
 bool Unrolled::run(SymbolMap &sizes) {
-  axis = onnx::intAttr(concat, "axis");
-  axis = axis < 0 ? axis + type.getRank() : axis;
+  axis = normalAxis(onnx::intAttr(concat, "axis"), type.getRank());
   x.cumulative = true;
   x.expands = [](Operation *) { return false; };
   for (Value s : states)
@@ -459,8 +458,7 @@ SmallVector<SmallVector<Value>> ssm::chainsOfStates(Block &block) {
 
 std::optional<SplitStack> ssm::splitStack(Operation *concat) {
   auto type = typeOf(concat->getResult(0));
-  int64_t axis = onnx::intAttr(concat, "axis");
-  axis = axis < 0 ? axis + type.getRank() : axis;
+  int64_t axis = normalAxis(onnx::intAttr(concat, "axis"), type.getRank());
   Operation *model = concat->getOperand(0).getDefiningOp();
   if (!model)
     return std::nullopt;

@@ -22,14 +22,13 @@ bool ssm::isRecurrentOperator(Operation *op) {
 }
 
 namespace {
-int64_t gatesOf(StringRef cell) { return cell == "RNN" ? 1 : cell == "GRU" ? 3 : 4; }
-
 /// Builds the recurrences of one operator.
 class Cell {
 public:
   explicit Cell(Operation *op)
-      : op(op), b(op), t{b, fusedLocation({op})}, name(op->getName().stripDialect()), gates(gatesOf(name)),
-        batchFirst(onnx::intAttr(op, "layout")), late(onnx::intAttr(op, "linear_before_reset")) {}
+      : op(op), b(op), t{b, fusedLocation({op})}, name(op->getName().stripDialect()), gates(onnx::gatesOf(op)),
+        directions(onnx::directionsOf(op)), batchFirst(onnx::intAttr(op, "layout")),
+        late(onnx::intAttr(op, "linear_before_reset")) {}
   LogicalResult raise();
 
 private:
@@ -78,7 +77,7 @@ private:
   OpBuilder b;
   Tensors t;
   StringRef name;
-  int64_t gates, directions = 1;
+  int64_t gates, directions;
   bool batchFirst, late; // late: linear_before_reset
   AffineExpr length, batch, hidden;
   Type k; // of states and gates
@@ -160,12 +159,7 @@ Value Cell::running() {
   auto all = dyn_cast<AffineConstantExpr>(length);
   if (known && all && llvm::all_of(*known, [&](int64_t n) { return n >= all.getValue(); }))
     return {};
-  auto integer = RankedTensorType::get({}, b.getI64Type());
-  auto constant = [&](int64_t v) -> Value {
-    return onnx::ConstantOp::create(b, t.loc, integer, DenseElementsAttr::get(integer, b.getI64IntegerAttr(v)));
-  };
-  Value end = t.size(length, integer);
-  Value steps = t.make("Range", {constant(0), end, constant(1)}, onnx::withDims(b.getI64Type(), {length}));
+  Value steps = t.range(length);
   AffineExpr one = num(1);
   steps = t.reshape(steps, batchFirst ? ArrayRef{one, length, one} : ArrayRef{length, one, one});
   lengths = t.reshape(lengths, batchFirst ? ArrayRef{batch, one, one} : ArrayRef{one, batch, one});
@@ -290,8 +284,7 @@ Operation *Cell::emit(int64_t d, bool reverse, Type element) {
 
 LogicalResult Cell::raise() {
   StringRef way = onnx::stringAttr(op, "direction", "forward");
-  directions = way == "bidirectional" ? 2 : 1;
-  auto found = onnx::activationsOf(op, directions);
+  auto found = onnx::activationsOf(op);
   if (failed(found))
     return failure();
   activations = *found;

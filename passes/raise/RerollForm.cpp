@@ -338,8 +338,7 @@ bool Reroller::addOutputs(LoopForm &loop, Exprs &x, Chains chains, int64_t first
     if (op.getName().stripDialect() != "Concat" || (int64_t)op.getNumOperands() != count || !typeOf(op.getResult(0)))
       continue;
     auto type = typeOf(op.getResult(0));
-    int64_t axis = onnx::intAttr(&op, "axis");
-    axis += axis < 0 ? type.getRank() : 0;
+    int64_t axis = normalAxis(onnx::intAttr(&op, "axis"), type.getRank());
     LoopOutput out;
     Indices where;
     for (int64_t i = 0; i < type.getRank(); ++i) {

@@ -227,8 +227,7 @@ bool SoftmaxMatcher::matchFactor(const Element &weight, const Element &factor, u
 /// Softmax or LogSoftmax, of as many scores as there are j or of one more.
 bool SoftmaxMatcher::matchOperator(const Element &e, unsigned j, Softmax &found) {
   Operation *softmax = e.tensor.getDefiningOp();
-  int64_t axis = onnx::intAttr(softmax, "axis", -1);
-  axis = axis < 0 ? axis + e.at.size() : axis;
+  int64_t axis = normalAxis(onnx::intAttr(softmax, "axis", -1), e.at.size());
   for (auto [k, index] : llvm::enumerate(e.at))
     if ((int64_t)k != axis && space.depends(index, j))
       return false;

@@ -98,8 +98,7 @@ std::optional<Slot> Stack::slotOf(Operation *write) {
   };
   Indices own = x.iterators(whichDims);
   if (write->getName().stripDialect() == "ScatterElements") {
-    int64_t axis = onnx::intAttr(write, "axis");
-    axis += axis < 0 ? data.getRank() : 0;
+    int64_t axis = normalAxis(onnx::intAttr(write, "axis"), data.getRank());
     for (auto [i, d] : llvm::enumerate(whichDims))
       if ((int64_t)i != axis && d != dataDims[i])
         return std::nullopt;

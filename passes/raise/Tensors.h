@@ -27,33 +27,27 @@ struct Tensors {
     auto attr = mlir::DenseElementsAttr::get(type, b.getFloatAttr(element, value));
     return onnx::ConstantOp::create(b, loc, type, attr);
   }
-  /// The same numbers in a floating-point type.
-  mlir::Value cast(mlir::Value v, mlir::Type element) {
-    auto type = typeOf(v);
-    if (type.getElementType() == element)
-      return v;
-    int64_t to = element.isF32() ? 1 : element.isF16() ? 10 : element.isF64() ? 11 : 16; // ONNX's numbers of types
-    return make("Cast", {v}, onnx::withDims(element, onnx::getDimExprs(type)),
-                b.getNamedAttr("to", mlir::IntegerAttr::get(b.getIntegerType(64, true), to)));
+  mlir::Value integer(int64_t value) {
+    auto type = mlir::RankedTensorType::get({}, b.getI64Type());
+    return onnx::ConstantOp::create(b, loc, type, mlir::DenseElementsAttr::get(type, value));
   }
+  mlir::Value cast(mlir::Value v, mlir::Type element) { return castTo(b, loc, v, element); }
   /// Arithmetic that the operator does not round to half precision is done in f32.
   mlir::Value wide(mlir::Value v) {
     mlir::Type element = typeOf(v).getElementType();
     return element.isF16() || element.isBF16() ? cast(v, b.getF32Type()) : v;
   }
-  /// A size as an i64 tensor of one element.
-  mlir::Value size(mlir::AffineExpr size, mlir::RankedTensorType type) {
-    int64_t symbols = 0;
-    size.walk([&](mlir::AffineExpr part) {
-      if (auto s = llvm::dyn_cast<mlir::AffineSymbolExpr>(part))
-        symbols = std::max<int64_t>(symbols, s.getPosition() + 1);
-    });
-    auto map = mlir::AffineMap::get(0, symbols, {size}, b.getContext());
-    return onnx::DimsOp::create(b, loc, type, mlir::AffineMapAttr::get(map));
+  /// A size as an i64 scalar.
+  mlir::Value size(mlir::AffineExpr size) {
+    return onnx::sizesOf(b, loc, size, mlir::RankedTensorType::get({}, b.getI64Type()));
   }
   /// A size as a number, a vector of one.
   mlir::Value sizeOf(mlir::AffineExpr size, mlir::Type element) {
-    return cast(this->size(size, mlir::RankedTensorType::get({1}, b.getI64Type())), element);
+    return cast(onnx::sizesOf(b, loc, size, mlir::RankedTensorType::get({1}, b.getI64Type())), element);
+  }
+  /// 0, 1, 2 ... as i64.
+  mlir::Value range(mlir::AffineExpr length) {
+    return make("Range", {integer(0), size(length), integer(1)}, onnx::withDims(b.getI64Type(), length));
   }
   /// x * y, y of size 1 in some axes.
   mlir::Value mul(mlir::Value x, mlir::Value y) { return make("Mul", {x, y}, typeOf(x)); }

@@ -18,10 +18,7 @@ ExprRef Terms::definition(ExprRef read) {
   if (!op || op->getNumRegions() || isMovement(op) || inverses.contains(read->source) || isState(read->source) ||
       --budget < 0)
     return nullptr;
-  auto before = x.expands;
-  x.expands = [&](Operation *other) {
-    if (other == op)
-      return true;
+  return lookThrough(read, [](Operation *other) {
     // Masks are arithmetic on positions.
     auto integer = [](Value v) {
       auto type = dyn_cast<RankedTensorType>(v.getType());
@@ -29,7 +26,13 @@ ExprRef Terms::definition(ExprRef read) {
     };
     return other->getNumResults() == 1 &&
            (integer(other->getResult(0)) || (isName(other, {"Cast"}) && integer(other->getOperand(0))));
-  };
+  });
+}
+
+ExprRef Terms::lookThrough(ExprRef read, std::function<bool(Operation *)> expands) {
+  Operation *op = read->source.getDefiningOp();
+  auto before = x.expands;
+  x.expands = [&](Operation *other) { return other == op || expands(other); };
   ExprRef r = x.definition(read->source, read->indices);
   x.expands = before;
   if (r == read || (r->kind == Expr::Kind::Read && r->source == read->source))

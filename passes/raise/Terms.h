@@ -84,6 +84,9 @@ private:
   bool resolvePowers(Term &t, bool &changed);
   bool takeExponent(Term &t, ExprRef e, double coefficient, int depth);
   ExprRef shifted(ExprRef read);
+  /// The element looked through the operator that makes it and those for which `expands` holds; null where that gives
+  /// nothing new.
+  ExprRef lookThrough(ExprRef read, std::function<bool(mlir::Operation *)> expands);
   bool takeSum(Term &t, ExprRef sum, double coefficient, ExprRef scale);
   void resolveWholeSums(Term &t);
   bool split(TermList &terms, size_t at, bool &changed);

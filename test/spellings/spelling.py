@@ -62,6 +62,12 @@ class Graph:
         """A vector of one."""
         return self.slice(self.Shape(x), axis, axis + 1, 0)
 
+    def body(self, inputs, outputs):
+        """The graph of a Scan or Loop: pairs of names and shapes, and an element type behind those that are no floats."""
+        infos = [[helper.make_tensor_value_info(name, of[0] if of else TensorProto.FLOAT, shape) for name, shape, *of in side]
+                 for side in (inputs, outputs)]
+        return helper.make_graph(self.nodes, "body", *infos, self.initializers)
+
     def model(self, outputs):
         infos = [helper.make_empty_tensor_value_info(o) for o in outputs]
         graph = helper.make_graph(self.nodes, "spelling", [i[0] for i in self.inputs], infos, self.initializers)

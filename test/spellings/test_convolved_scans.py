@@ -2,7 +2,6 @@
 states read before and after the update, real and complex ones."""
 import numpy as np
 import pytest
-from onnx import TensorProto, helper, numpy_helper
 
 from spelling import Graph, check
 
@@ -14,32 +13,20 @@ LENGTHS = (0, 1, 2, 7, 63, 64, 65, 1000)
 def scan(g, x, decay, b, c, reverse, before):
     """y[t] = sum_n Re(c h), h = decay h + b x[t], over axis 1 of x; complex numbers are two carries."""
     parts = ["re", "im"][:1 + np.iscomplexobj(decay)]
-    info = lambda name, shape: helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
-    nodes = []
+    step = Graph()
+    step.count = 1000  # names of the outer graph are seen in it
+    last = step.ints(-1)
 
-    def node(op, *operands, **attributes):
-        nodes.append(helper.make_node(op, operands, [f"n{len(nodes)}"], **attributes))
-        return nodes[-1].output[0]
-
-    def constant(array):
-        dtype = np.int64 if array.dtype == np.int64 else np.float32
-        return node("Constant", value=numpy_helper.from_array(np.asarray(array, dtype)))
-
-    def times(v, name):
-        """The parts of v * h, h given by the prefix of its names."""
-        h = [name + p for p in parts]
+    def times(v, h):
+        """The parts of v * h."""
         if len(parts) == 1:
-            return [node("Mul", h[0], constant(v))]
-        re, im = constant(v.real), constant(v.imag)
-        return [node("Sub", node("Mul", h[0], re), node("Mul", h[1], im)), node("Add", node("Mul", h[0], im), node("Mul", h[1], re))]
+            return [step.Mul(h[0], v)]
+        return [step.Sub(step.Mul(h[0], v.real), step.Mul(h[1], v.imag)), step.Add(step.Mul(h[0], v.imag), step.Mul(h[1], v.real))]
 
-    last = constant(np.array([-1]))
-    row = node("Unsqueeze", "x", last)
-    for part, old in zip(parts, times(decay, "h_")):
-        nodes.append(helper.make_node("Add", [old, node("Mul", row, constant(b.imag if part == "im" else b.real))], ["next_" + part]))
-    nodes.append(helper.make_node("ReduceSum", [times(c, "h_" if before else "next_")[0], last], ["y"], keepdims=0))
-    body = helper.make_graph(nodes, "body", [info("h_" + p, [B, D, N]) for p in parts] + [info("x", [B, D])],
-                             [info("next_" + p, [B, D, N]) for p in parts] + [info("y", [B, D])])
+    row, states = step.Unsqueeze("x", last), ["h_" + p for p in parts]
+    following = [step.Add(old, step.Mul(row, b.imag if part == "im" else b.real)) for part, old in zip(parts, times(decay, states))]
+    y = step.ReduceSum(times(c, states if before else following)[0], last, keepdims=0)
+    body = step.body([(s, [B, D, N]) for s in states] + [("x", [B, D])], [(f, [B, D, N]) for f in following] + [(y, [B, D])])
     h0 = g.constant(np.zeros((B, D, N)))
     return g.node("Scan", [h0] * len(parts) + [x], len(parts) + 1, body=body, num_scan_inputs=1, scan_input_axes=[1], scan_output_axes=[1],
                   scan_input_directions=[int(reverse)], scan_output_directions=[int(reverse)])[-1]

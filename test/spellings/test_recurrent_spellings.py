@@ -6,7 +6,7 @@ import subprocess
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto
 
 from spelling import BUILD, Compiled, Graph, check
 
@@ -68,7 +68,6 @@ def build(cell, spelling):
             hidden, c = step(cell, g, g.Gather(xs, np.array(t), axis=0), hidden, c, weights)
             parts.append(g.Unsqueeze(hidden, g.ints(0)))
         return g, g.node("Concat", parts, axis=0), reference(cell, x, h, values)
-    info = lambda name, shape, of=TensorProto.FLOAT: helper.make_tensor_value_info(name, of, shape)
     body = Graph()
     body.count = 1000  # names of the outer graph are seen in it
     arguments = [f"state{i}" for i in range(states)]
@@ -76,14 +75,14 @@ def build(cell, spelling):
     xt = body.Gather(xs, "turn", axis=0) if loop else "xt"
     after, c = step(cell, body, xt, "state0", arguments[-1], weights)
     results = [after] + [c] * (states - 1) + [body.Identity(after)]
-    inputs = [info(a, ["batch", HIDDEN]) for a in arguments]
-    outputs = [info(r, ["batch", HIDDEN]) for r in results]
+    inputs = [(a, ["batch", HIDDEN]) for a in arguments]
+    outputs = [(r, ["batch", HIDDEN]) for r in results]
     if loop:
-        inputs = [info("turn", [], TensorProto.INT64), info("go", [], TensorProto.BOOL)] + inputs
-        outputs = [info(body.Identity("go"), [], TensorProto.BOOL)] + outputs
+        inputs = [("turn", [], TensorProto.INT64), ("go", [], TensorProto.BOOL)] + inputs
+        outputs = [(body.Identity("go"), [], TensorProto.BOOL)] + outputs
     else:
-        inputs.append(info("xt", ["batch", INPUTS]))
-    graph = helper.make_graph(body.nodes, "step", inputs, outputs, body.initializers)
+        inputs.append(("xt", ["batch", INPUTS]))
+    graph = body.body(inputs, outputs)
     if loop:
         steps = g.Squeeze(g.size(xs, 0))
         results = g.node("Loop", [steps, np.array(True)] + [h0] * states, outputs=states + 1, body=graph)

@@ -2,7 +2,6 @@
 and steps of the same shape that mix the parts in another way, which are no complex scan and stay right."""
 import numpy as np
 import pytest
-from onnx import TensorProto, helper, numpy_helper
 
 from spelling import Graph, check
 
@@ -12,41 +11,31 @@ B, D, N = 2, 4, 8
 
 def scan(g, x, transition, b, axis, read):
     """next[i] = sum_j transition[i][j] h[j] + b[i] x over the two parts; `read` makes y of them. Gives y and the final state."""
-    info = lambda name, shape: helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
-    nodes = []
-
-    def node(op, *operands, **attributes):
-        nodes.append(helper.make_node(op, operands, [f"n{len(nodes)}"], **attributes))
-        return nodes[-1].output[0]
-
-    def constant(array):
-        dtype = np.int64 if np.asarray(array).dtype == np.int64 else np.float32
-        return node("Constant", value=numpy_helper.from_array(np.asarray(array, dtype)))
-
-    h = [node("Gather", "h", constant(np.array(i)), axis=axis) for i in range(2)]
-    at, row = constant(np.array([axis])), node("Unsqueeze", "x", constant(np.array([-1])))
+    step = Graph()
+    step.count = 1000  # names of the outer graph are seen in it
+    h = [step.Gather("h", np.array(i), axis=axis) for i in range(2)]
+    at, row = step.ints(axis), step.Unsqueeze("x", step.ints(-1))
     parts = []
     for i in range(2):
-        mixed = node("Add", node("Mul", h[0], constant(transition[i][0])), node("Mul", h[1], constant(transition[i][1])))
-        parts.append(node("Add", mixed, node("Mul", row, constant(b[i]))))
-    nodes.append(helper.make_node("Concat", [node("Unsqueeze", p, at) for p in parts], ["next"], axis=axis))
-    nodes.append(helper.make_node("Identity", [read(node, constant, parts)], ["y"]))
+        mixed = step.Add(step.Mul(h[0], transition[i][0]), step.Mul(h[1], transition[i][1]))
+        parts.append(step.Add(mixed, step.Mul(row, b[i])))
+    following = step.Concat(*(step.Unsqueeze(p, at) for p in parts), axis=axis)
+    y = read(step, parts, following)
     state = [2, B, D, N] if axis == 0 else [B, D, N, 2]
-    body = helper.make_graph(nodes, "body", [info("h", state), info("x", [B, D])], [info("next", state), info("y", [B, D])])
+    body = step.body([("h", state), ("x", [B, D])], [(following, state), (y, [B, D])])
     return g.node("Scan", [g.constant(np.zeros(state)), x], 2, body=body, num_scan_inputs=1, scan_input_axes=[1], scan_output_axes=[1])
 
 
 def by_parts(c):
-    def read(node, constant, parts):
-        products = [node("Mul", p, constant(q)) for p, q in zip(parts, c)]
-        return node("ReduceSum", node("Add", *products), constant(np.array([-1])), keepdims=0)
+    def read(step, parts, following):
+        return step.ReduceSum(step.Add(*(step.Mul(p, q) for p, q in zip(parts, c))), step.ints(-1), keepdims=0)
     return read
 
 
 def at_once(c, axis):
-    def read(node, constant, parts):
+    def read(step, parts, following):
         weights = np.stack(c, axis) if axis < 0 else np.stack(c)[:, None]
-        return node("ReduceSum", node("Mul", "next", constant(weights)), constant(np.array([axis, -1 if axis == 0 else -2])), keepdims=0)
+        return step.ReduceSum(step.Mul(following, weights), step.ints(axis, -1 if axis == 0 else -2), keepdims=0)
     return read
 
 
